@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from scipy.linalg import cho_factor, cho_solve
 
-from recbole_sibrar.model.training.teacher import ease_weights
+from recbole_sibrar.model.training.teacher import weights_of_gram
 
 PENALTIES = (0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0)
 """Penalties of a regression to choose from."""
@@ -37,6 +37,7 @@ MAX_ITEMS = 4000
 number, as it is the variance of the noise (Rasmussen & Williams, 2006, equation 2.25)."""
 
 _MAX_USERS = 2000
+"""Users whose lists are measured."""
 
 _WEIGHT = "weights: "
 """Begin of the name of a field's weight, which no other number has."""
@@ -71,24 +72,30 @@ class _Part:
     """Items held out as new ones, and the closed form of the others."""
 
     def __init__(
-        self, matrix: NDArray[np.float32], kernels: Kernels, new: NDArray[np.bool_]
+        self,
+        matrix: NDArray[np.float32],
+        kernels: Kernels,
+        new: NDArray[np.bool_],
+        users: NDArray[np.int64],
     ) -> None:
-        used = matrix[:, ~new].any(1) & matrix[:, new].any(1)
-        self.known = matrix[used][:, ~new]
-        self.known = self.known[:, self.known.any(0)]
-        kept = np.flatnonzero(~new)[matrix[used][:, ~new].any(0)]
-        self.found = matrix[used][:, new]
+        kept = np.flatnonzero(~new & matrix.any(0))
+        known = matrix[:, kept]
+        measured = users[known[users].any(1) & matrix[np.ix_(users, new)].any(1)]
+        self.profiles = known[measured]
+        self.found = matrix[np.ix_(measured, new)]
+        # of all users, as the penalty of EASE grows with their number
+        self.gram = torch.from_numpy(known.T @ known)
 
         self.within = {name: kernel[np.ix_(kept, kept)] for name, kernel in kernels.items()}
         self.across = {name: kernel[np.ix_(new, kept)] for name, kernel in kernels.items()}
-        popularity = np.log1p(self.known.sum(0))
+        popularity = np.log1p(known.sum(0))
         self.popularity = popularity - popularity.mean()
         self.scores = cache(self._scores)
 
     def _scores(self, l2: float) -> NDArray[np.float32]:
         """Scores of EASE for the known items, with a standard deviation of 1, less the mean of each user."""
-        weights = ease_weights(torch.from_numpy(self.known), l2).numpy()
-        scores = self.known @ weights / np.sqrt(self.known.sum(1, keepdims=True))
+        weights = weights_of_gram(self.gram, l2).numpy()
+        scores = self.profiles @ weights / np.sqrt(self.profiles.sum(1, keepdims=True))
         scores /= max(scores.std(), 1e-6)
         return np.asarray(scores - scores.mean(1, keepdims=True))
 
@@ -182,7 +189,7 @@ def _divide(
     """Divide items into parts, of which each is new once; parts without a user that can be measured are left out."""
     items = rng.permutation(matrix.shape[1])[:MAX_ITEMS]
     users = rng.permutation(len(matrix))[:_MAX_USERS]
-    drawn = matrix[np.ix_(users, items)]
+    drawn = matrix[:, items]
     kernels = kernels_of(items)
 
     places = np.arange(len(items)) % _PARTS
@@ -191,8 +198,8 @@ def _divide(
     )  # the parts of a large sample are large enough
     for part in range(n_parts):
         new = places == part
-        if (drawn[:, new].any(1) & drawn[:, ~new].any(1)).any():
-            yield _Part(drawn, kernels, new)
+        if (drawn[users][:, new].any(1) & drawn[users][:, ~new].any(1)).any():
+            yield _Part(drawn, kernels, new, users)
 
 
 def _climb(
