@@ -108,9 +108,9 @@ class EntityEncoder(nn.Module):
         )
 
     def _landmarks(self, table: ModalityTable, trained: Tensor) -> Tensor | None:
-        """Find the entities that a projection compares its vectors with; None for one that reads the vectors."""
+        """Find the entities that a projection compares its values with; None for one that reads the values."""
         is_kernel = (
-            table.kind is ModalityKind.VECTOR
+            table.kind in (ModalityKind.VECTOR, ModalityKind.SCALAR)
             and self.config.projection_kernel.of(table.name) != "none"
         )
         return (table.available & trained).nonzero().flatten() if is_kernel else None

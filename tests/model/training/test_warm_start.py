@@ -11,6 +11,7 @@ import torch
 import yaml
 from recbole.data.interaction import Interaction
 from scipy.special import log_softmax
+from scipy.stats import norm
 from sklearn.kernel_ridge import KernelRidge
 from sklearn.metrics.pairwise import cosine_similarity
 
@@ -156,11 +157,10 @@ def test_start_from_several_fields(make: Make, world: Any, how: str) -> None:
     for item, own in enumerate(world.labels):
         labels[item, own] = 1
     groups[np.arange(9), world.groups] = world.groups > 0
-    kernel = (
-        0.5 * groups @ groups.T
-        + 2 * cosine_similarity(labels)
-        + 1.5 * world.prices @ world.prices.T
-    )
+    kernel = 0.5 * groups @ groups.T + 2 * cosine_similarity(labels)
+    bins = norm.pdf(np.clip(world.prices.reshape(-1, 1), -3, 3), np.linspace(-3, 3, 13), 0.5)
+    both = np.outer(world.has_price, world.has_price)
+    kernel += 1.5 * np.exp(cosine_similarity(bins) - 1) * both
     both = np.outer(world.has_vector, world.has_vector)
     kernel += np.exp(cosine_similarity(world.vectors.astype(float)) - 1) * both
 
@@ -287,8 +287,8 @@ def test_too_many_items_for_a_start(data: ExampleData, monkeypatch: pytest.Monke
         ),
         ({"warm_start": "svd"}, "warm_start: found 'svd', allowed is one of none, ease"),
         (
-            {"projection_kernel": {"price": "exponential"}},
-            "projection_kernel: found 'price', allowed is a field of",
+            {"projection_kernel": {"group": "exponential"}},
+            "projection_kernel: found 'group', allowed is a field of",
         ),
         ({"new_item_share": 0.5}, "new_item_share: found 0.5, allowed is 0, or targets: history"),
         (
