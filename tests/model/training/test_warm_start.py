@@ -245,6 +245,16 @@ def test_new_items_are_ranked_alone(make: Make, world: Any, batch: Interaction) 
     assert loss.item() == pytest.approx(expected, rel=1e-4)
 
 
+def test_new_items_of_a_step_are_bounded(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    candidates = make(**NEW_ITEMS, **PLAIN).shared_candidates
+    monkeypatch.setattr("recbole_sibrar.model.training.candidates.LARGEST", 8)
+    positives = torch.ones(4, 2, dtype=torch.long)  # four rows: two candidates at most
+    drawn = [candidates.choose(positives)[0] for _ in range(20)]
+    assert max(len(items) for items in drawn) == 2
+    assert len(torch.cat(drawn).unique()) > 3
+    assert all(bool((items.diff() > 0).all()) for items in drawn)
+
+
 @pytest.mark.parametrize("rate", [0, 1e-5])
 @pytest.mark.parametrize("name", ["SiBraR", "MuBraR"])
 def test_the_preset_starts_and_trains(data: ExampleData, name: str, rate: float) -> None:
