@@ -138,14 +138,13 @@ class RecommenderConfig:
     """Regularisation of the teacher, lambda of EASE."""
     warm_start: str
     """Weights at the start: random (``none``), or a closed form (``ease``)."""
-    warm_start_l2: float
-    """Regularisation of EASE in the closed form."""
+    warm_start_l2: float | None
+    """Regularisation of EASE in the closed form; None to choose it on held-out training items, like the next three."""
     warm_start_ridge: float | None
-    """Penalty of the regression on content in the closed form; None to choose it by
-    leave-one-out."""
-    warm_start_weights: WeightByField
+    """Penalty of the regression on content in the closed form."""
+    warm_start_weights: WeightByField | None
     """Weight of each field in that regression."""
-    warm_start_popularity: float
+    warm_start_popularity: float | None
     """Weight of the logarithm of an item's popularity in the scores of the start."""
 
 

@@ -20,11 +20,11 @@ NEW_SHARE = 0.1
 """Smallest share of new entities among the evaluated ones with which ``by_split`` is ``auto``."""
 
 _SCALED = {
-    "normalize_numbers": ("scalar", "float"),
-    "normalize_vectors": ("vector", "float_seq"),
-    "projection_kernel": ("vector", "float_seq"),
+    "normalize_numbers": (("scalar",), "float"),
+    "normalize_vectors": (("vector",), "float_seq"),
+    "projection_kernel": (("vector", "scalar"), "float_seq or float"),
 }
-"""Key with a value for each field -> kind of its modalities, and type of their fields."""
+"""Key with a value for each field -> kinds of its modalities, and type of their fields."""
 
 
 def check_scaled_fields(
@@ -43,8 +43,8 @@ def check_scaled_fields(
         ConfigError: A name is not a field of numbers, or of vectors, of the side or, for a key
             without prefix, of any.
     """
-    for name, (kind, field_type) in _SCALED.items():
-        fields = {side: _fields_of_kind(own, kind) for side, own in tables.items()}
+    for name, (kinds, field_type) in _SCALED.items():
+        fields = {side: _fields_of_kinds(own, kinds) for side, own in tables.items()}
         fields_of_both = list(chain.from_iterable(fields.values()))
         for side, encoder in encoders.items():
             # a key without prefix may name the fields of both sides
@@ -58,10 +58,10 @@ def check_scaled_fields(
                     refuse(key, field, f"a field of type {field_type}: {listed}{hint}")
 
 
-def _fields_of_kind(tables: Mapping[str, ModalityTable], kind: str) -> list[str]:
-    """Names of the fields of one kind."""
+def _fields_of_kinds(tables: Mapping[str, ModalityTable], kinds: tuple[str, ...]) -> list[str]:
+    """Names of the fields of some kinds."""
     own = [name for name in tables if name not in RESERVED_NAMES]
-    return [name for name in own if tables[name].kind.value == kind]
+    return [name for name in own if tables[name].kind.value in kinds]
 
 
 def settle_modalities(

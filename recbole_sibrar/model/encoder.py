@@ -111,8 +111,8 @@ class EntityEncoder(nn.Module):
         )
 
     def _landmarks(self, table: ModalityTable, trained: Tensor) -> Tensor | None:
-        """Find the entities that a projection compares its vectors with; None without a kernel."""
-        if table.kind is not ModalityKind.VECTOR:
+        """Find the entities that a projection compares its values with; None without a kernel."""
+        if table.kind not in (ModalityKind.VECTOR, ModalityKind.SCALAR):
             return None
         if self.config.projection_kernel.of(table.name) == "none":
             return None

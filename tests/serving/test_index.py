@@ -65,9 +65,10 @@ def test_saved_indexes(built: Any, tmp_path: Path) -> None:
     )
     with pytest.raises(PortableModelError, match="found 3000 vectors of length 16"):
         load(tmp_path / "index.faiss", 2999, 16)
-    (tmp_path / "index.faiss").write_bytes(b"IxSQ" + bytes(100))
+    # a file of its own: the other one is still mapped, and changing it would end the process
+    (tmp_path / "damaged.faiss").write_bytes(b"IxSQ" + bytes(100))
     with pytest.raises(PortableModelError, match=r"damaged|allowed is an index"):
-        load(tmp_path / "index.faiss", 3000, 16)
+        load(tmp_path / "damaged.faiss", 3000, 16)
 
 
 def test_a_model_with_index(portable: Path, model: Recommender, tmp_path: Path) -> None:

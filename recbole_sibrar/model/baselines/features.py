@@ -12,13 +12,8 @@ from scipy.sparse import csr_matrix, diags
 
 from recbole_sibrar.config.values import ByField
 from recbole_sibrar.data.modality import ModalityKind, ModalityTable, with_known_labels
+from recbole_sibrar.model.layers import soft_bins
 from recbole_sibrar.model.layers.scaling import statistics
-
-_GRID = np.linspace(-3, 3, 13)
-"""Places of the soft bins of a number, in standard deviations from the mean."""
-
-_BIN_WIDTH = 0.5
-"""Standard deviation of a soft bin."""
 
 
 @dataclass(frozen=True)
@@ -92,29 +87,8 @@ def _unit_rows(
         varies = spread > 0
         values = (values - mean.double().numpy()) * varies / np.where(varies, spread, 1)
     if table.kind is ModalityKind.SCALAR:
-        values = soft_bins(values[:, 0])
+        values = soft_bins(torch.from_numpy(values[:, 0])).numpy()
     return _scaled_to_one(values * available[:, None])
-
-
-def soft_bins(numbers: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Spread standardised numbers over a grid, so that near numbers have similar rows.
-
-    A number by itself would have the cosine 1 or -1 with any other.
-
-    Args:
-        numbers: ``[n]``.
-
-    Returns:
-        ``[n, 13]``.
-
-    Example:
-        >>> int(soft_bins(np.array([0.0])).argmax())
-        6
-    """
-    # Beyond the grid all bins would be nearly 0, and the row of length 1 mere rounding.
-    clipped = np.clip(numbers, _GRID[0], _GRID[-1])
-    distances = (clipped[:, None] - _GRID) / _BIN_WIDTH
-    return np.asarray(np.exp(-0.5 * distances**2))
 
 
 def _one_hot(table: ModalityTable, available: NDArray[np.bool_]) -> csr_matrix:

@@ -2,7 +2,7 @@
 
 from recbole_sibrar.model.layers.basic import MLP, BatchNorm, make_activation, to_float32
 from recbole_sibrar.model.layers.interactions import InteractionsLayer
-from recbole_sibrar.model.layers.kernel import KernelLayer
+from recbole_sibrar.model.layers.kernel import KernelLayer, soft_bins
 from recbole_sibrar.model.layers.projection import Projection
 from recbole_sibrar.model.layers.scaling import (
     Standardization,
@@ -37,6 +37,7 @@ __all__ = [
     "make_scaling",
     "pad_rows",
     "scaling_of",
+    "soft_bins",
     "statistics",
     "to_float32",
 ]

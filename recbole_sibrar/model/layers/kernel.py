@@ -1,4 +1,4 @@
-"""First layer of a projection that reads similarities to the vectors of training."""
+"""First layer of a projection that reads similarities to the values of training."""
 
 from __future__ import annotations
 
@@ -9,24 +9,50 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from recbole_sibrar.data.modality import ModalityTable
+from recbole_sibrar.data.modality import ModalityKind, ModalityTable
 from recbole_sibrar.model.layers.tables import Table
 
 _KEPT = 50_000_000
 """Largest number of similarities to keep from one step to the next, 200 MB."""
+
+_BIN_WIDTH = 0.5
+"""Distance and standard deviation of the soft bins of a number, in standard deviations of the numbers."""
+
+_N_BINS = 13
+"""Number of soft bins, the middle one at the mean."""
+
+
+def soft_bins(numbers: Tensor) -> Tensor:
+    """Spread standardised numbers over a grid, so that near numbers have similar rows.
+
+    A number by itself would have the cosine 1 or -1 with any other.
+
+    Args:
+        numbers: ``[n]``.
+
+    Returns:
+        ``[n, 13]``.
+
+    Example:
+        >>> soft_bins(torch.tensor([0.0])).argmax().item()
+        6
+    """
+    grid = (torch.arange(_N_BINS, device=numbers.device) - _N_BINS // 2) * _BIN_WIDTH
+    clipped = numbers.clamp(grid[0], grid[-1])
+    return torch.exp(-0.5 * ((clipped[:, None] - grid) / _BIN_WIDTH) ** 2)
 
 
 class KernelLayer(Table):
     r"""Linear layer on similarities to landmarks: ``[n] ids -> [n, out]``.
 
     A similarity is :math:`\exp(cos(v, l) - 1)`. The landmarks are the vectors of the training
-    entities. A linear map of these similarities is any function of a kernel machine, which a few
-    thousand entities can learn (Schoelkopf & Smola, Learning with Kernels, 2002). The landmarks
-    stand in the ``state_dict``: they encode new entities where the data of training are not at
-    hand.
+    entities, and soft bins in the place of numbers. A linear map of these similarities is any
+    function of a kernel machine, which a few thousand entities can learn (Schoelkopf & Smola,
+    Learning with Kernels, 2002). The landmarks stand in the ``state_dict``: they encode new
+    entities where the data of training are not at hand.
 
     Args:
-        table: The vectors.
+        table: The vectors or numbers.
         out: Size of the output.
         landmarks: int64 ``[m]``: entities with a vector.
         scaling: Scales the vectors ``[n, size]`` before their length becomes 1; None leaves them as
@@ -54,6 +80,7 @@ class KernelLayer(Table):
     ) -> None:
         super().__init__(table)
         self.scaling = scaling or nn.Identity()
+        self.is_number = table.kind is ModalityKind.SCALAR
         self.register_buffer("landmarks", self._unit(table.values_of(landmarks)))
         self.register_buffer("own", torch.ones(len(landmarks)))
         # Place of each entity among the landmarks; -1 for others. It depends on the data in use.
@@ -75,7 +102,7 @@ class KernelLayer(Table):
 
     def _unit(self, vectors: Tensor) -> Tensor:
         scaled: Tensor = self.scaling(vectors)
-        return functional.normalize(scaled, dim=1)
+        return functional.normalize(soft_bins(scaled[:, 0]) if self.is_number else scaled, dim=1)
 
     def _compare(self, vectors: Tensor) -> Tensor:
         return torch.exp(self._unit(vectors) @ self.landmarks.t() - 1)

@@ -122,8 +122,7 @@ class SharedCandidates(nn.Module):
             ConfigError: There are too many scores.
         """
         if self.new_share:
-            drawn = torch.rand(self.trained.shape, device=items.device) < self.new_share
-            candidates = (self.trained & drawn).nonzero().flatten()
+            candidates = self._draw_new(items)
             log_probability = torch.zeros(len(candidates), device=items.device)
             return candidates, torch.zeros_like(items[:, 0]), log_probability
 
@@ -139,6 +138,17 @@ class SharedCandidates(nn.Module):
         _check_size("shared", len(items), len(candidates))
         positions = inverse.view(items.shape)[:, 0]
         return candidates, positions, self._log_probability(candidates, items)
+
+    def _draw_new(self, items: Tensor) -> Tensor:
+        """Draw the items that a step treats as new, ascending; fewer in large data, as a softmax over less of them."""
+        drawn = torch.rand(self.trained.shape, device=items.device) < self.new_share
+        candidates = (self.trained & drawn).nonzero().flatten()
+
+        most = LARGEST // max(len(items), 1)
+        if len(candidates) <= most:
+            return candidates
+        kept = torch.randperm(len(candidates), device=items.device)[:most]
+        return candidates[kept].sort().values
 
     def histories(self, users: Tensor, candidates: Tensor) -> Tensor | None:
         """Shares of the candidates in the histories of some users, float ``[n_users, m]``.

@@ -111,8 +111,11 @@ def ease_weights(matrix: Tensor, l2: float) -> Tensor:
         tensor([[0.0000, 0.6667],
                 [0.6667, 0.0000]])
     """
-    gram = matrix.t() @ matrix
-    gram.diagonal().add_(l2)
-    inverse = torch.linalg.inv(gram)
+    return weights_of_gram(matrix.t() @ matrix, l2)
+
+
+def weights_of_gram(gram: Tensor, l2: float) -> Tensor:
+    """Compute the weights of EASE from the Gram matrix of the interactions; see :func:`ease_weights`."""
+    inverse = torch.linalg.inv(gram + l2 * torch.eye(len(gram)))
     weights: Tensor = -inverse / inverse.diagonal()
     return weights.fill_diagonal_(0)

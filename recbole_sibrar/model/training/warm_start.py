@@ -3,36 +3,40 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from logging import getLogger
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from sklearn.utils.extmath import randomized_svd
 from torch import Tensor, nn
 
 from recbole_sibrar.config import RecommenderConfig, refuse
+from recbole_sibrar.config.values import WeightByField
 from recbole_sibrar.data.modality import ModalityTable
 from recbole_sibrar.model.encoder import EntityEncoder
-from recbole_sibrar.model.layers import (
-    MLP,
-    BagLayer,
-    CategoryLayer,
-    DenseLayer,
-    IdLayer,
-    InteractionsLayer,
-    KernelLayer,
+from recbole_sibrar.model.layers import MLP, InteractionsLayer
+from recbole_sibrar.model.training.fitting import (
+    Penalty,
+    content_of,
+    first_layer,
+    inverse_of,
+    kernels_of,
+    set_content,
 )
+from recbole_sibrar.model.training.held_out import ClosedForm, choose_numbers
 from recbole_sibrar.model.training.teacher import LARGEST, as_rows, ease_weights
-from recbole_sibrar.names import ID, INTERACTIONS, Side
+from recbole_sibrar.names import INTERACTIONS, Side
 
-_SMALLEST = 1e-6
-"""Smallest weight of a kernel, against a division by zero."""
-
-PENALTIES = (0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0)
-"""Penalties to choose from."""
+_SMALLEST = 1e-4
+"""Share of the largest singular value below which a dimension is left out."""
 
 _SAMPLE = 1024
 """Number of users whose scores are brought to a standard deviation of 1."""
+
+_BEFORE = ClosedForm(l2=500.0, ridge=1.0, popularity=0.2, weights=())
+"""Numbers before a choice."""
 
 
 @dataclass(frozen=True)
@@ -51,40 +55,53 @@ class StartFactors:
 
 
 def start_factors(
-    matrix: Tensor, size: int, settings: RecommenderConfig, seed: int
+    matrix: Tensor, numbers: ClosedForm, left_out: Tensor | None, size: int, seed: int
 ) -> StartFactors:
     r"""Factor the scores of EASE, and add one dimension for the popularity of items.
 
-    With EASE's weights B and the singular vectors V of X B, the scores are :math:`X B V V^T`. A user's vector is
-    :math:`x B V / \sqrt{n_u}`, the ranking of which is the same; the scores of all users then have a similar size. The
-    last dimension adds :math:`c (\log(1 + n_i) - mean)`, with the count n_i of an item and c =
-    ``warm_start_popularity``.
+    With EASE's weights B, let R be the scores X B less the mean of each user, and R L the predictions of each item from
+    the content of the others. Its rows are brought to length 1 by a diagonal D, as every user counts alike, and have
+    the singular vectors U. A new item has the embedding predicted of :math:`(D R)^T U`; this is the reduced-rank
+    regression (Izenman, 1975) with predictions of left-out items, and keeps more of the scores of new items than the
+    singular vectors of X B. A user's vector is :math:`x` times ``user_map`` divided by :math:`\sqrt{n_u}`, so that the
+    scores of all users have a similar size. The last dimension adds :math:`c (\log(1 + n_i) - mean)`, with the count
+    n_i of an item and the number c for the popularity.
 
     Args:
         matrix: float ``[n_users, n_items]`` of zeros and ones; no row or column is empty.
+        numbers: Numbers of the closed form.
+        left_out: L, float ``[n_items, n_items]``: a column has the weights of the other items in the prediction of an
+            item; None without content.
         size: Length k of the embeddings.
-        settings: Keys of the closed form.
         seed: Seed of the randomised decomposition.
     """
-    weights = ease_weights(matrix, settings.warm_start_l2)
-    scores = (matrix @ weights).numpy()
+    weights = ease_weights(matrix, numbers.l2)
+    scores = matrix @ weights
+    maps = weights - weights.mean(1, keepdim=True)
+    if left_out is not None:
+        maps = maps @ left_out
+    predicted = matrix @ maps
+    lengths = predicted.norm(dim=1, keepdim=True).clamp(min=1e-6)
+
     rank = min(size - 1, *scores.shape)
-    right = torch.from_numpy(
-        np.ascontiguousarray(randomized_svd(scores, rank, random_state=seed)[2].T)
-    ).float()
+    unit = (predicted / lengths).numpy()
+    left, values, right = randomized_svd(unit, rank, random_state=seed)
+    rank = int((values > _SMALLEST * values[0]).sum())
+    share = float((values**2).sum() / (unit**2).sum())
+    getLogger().info(f"warm_start: {share:.1%} of the closed form's scores fit into {rank} numbers")
 
     user_map = matrix.new_zeros(matrix.shape[1], size)
     items = torch.zeros_like(user_map)
-    user_map[:, :rank] = weights @ right
-    items[:, :rank] = right
+    user_map[:, :rank] = maps @ torch.from_numpy(right[:rank].T / values[:rank]).float()
+    items[:, :rank] = (scores / lengths).t() @ torch.from_numpy(left[:, :rank]).float()
     roots = matrix.sum(1, keepdim=True).sqrt()
     deviation = (matrix[:_SAMPLE] / roots[:_SAMPLE] @ user_map @ items.t()).std().clamp(min=1e-6)
     user_map, items = user_map / deviation.sqrt(), items / deviation.sqrt()
 
     popularity = matrix.sum(0).log1p()
     constant = matrix.new_zeros(size)
-    constant[-1] = settings.warm_start_popularity**0.5
-    items[:, -1] = (popularity - popularity.mean()) * settings.warm_start_popularity**0.5
+    constant[-1] = numbers.popularity**0.5
+    items[:, -1] = (popularity - popularity.mean()) * numbers.popularity**0.5
     return StartFactors(matrix / roots @ user_map + constant, items, user_map, constant)
 
 
@@ -122,13 +139,75 @@ def start_from_closed_form(
     matrix = as_rows(users.indices, users.offsets, encoders["item"].n_entities)[known["user"]][
         :, known["item"]
     ]
-    factors = start_factors(matrix, encoders["user"].embedding_size, settings, seed)
+    numbers = _choose(encoders["item"], known["item"], matrix, settings, seed)
+    inverse = _content_inverse(encoders["item"], known["item"], numbers)
+    left_out = None if inverse is None else _left_out(inverse)
+    factors = start_factors(matrix, numbers, left_out, encoders["user"].embedding_size, seed)
+
     targets = {"user": factors.users, "item": factors.items}
     for side, encoder in encoders.items():
         _set_identity(encoder)
         importance = targets["item" if side == "user" else "user"].std(0)
-        _set_content(encoder, known[side], targets[side], importance, settings)
+        own = dict(numbers.weights) if side == "item" else _given_weights(encoder, settings)
+        is_content = side == "item" and inverse is not None
+        penalty = Penalty(numbers.ridge if is_content else settings.warm_start_ridge, own)
+        set_content(
+            encoder,
+            known[side],
+            targets[side],
+            importance,
+            penalty,
+            inverse if is_content else None,
+        )
     _set_user_map(encoders["user"], known["item"], factors)
+
+
+def _choose(
+    items: EntityEncoder, known: Tensor, matrix: Tensor, settings: RecommenderConfig, seed: int
+) -> ClosedForm:
+    """Read the numbers of the closed form, and choose those that are left open on held-out items."""
+    given = {
+        "l2": settings.warm_start_l2,
+        "ridge": settings.warm_start_ridge,
+        "popularity": settings.warm_start_popularity,
+    }
+    weights = _given_weights(items, settings)
+    fixed = {name: value for name, value in given.items() if value is not None}
+    before = replace(_BEFORE, weights=tuple(weights.items()), **fixed)
+    is_open = {name: value is None for name, value in given.items()}
+    is_open["weights"] = settings.warm_start_weights is None
+    content = content_of(items)
+    if not content or not any(is_open.values()):
+        return before
+
+    def kernels_of_some(places: NDArray[np.int64]) -> dict[str, NDArray[np.float32]]:
+        return kernels_of(items, content, known[torch.from_numpy(places)])
+
+    chosen = choose_numbers(matrix.numpy(), kernels_of_some, before, is_open, seed)
+    getLogger().info(f"warm_start: {chosen} (open ones chosen on held-out training items)")
+    return chosen
+
+
+def _given_weights(encoder: EntityEncoder, settings: RecommenderConfig) -> dict[str, float]:
+    """Return the weight of each field of an encoder; 1 where it is left open."""
+    weights = settings.warm_start_weights or WeightByField()
+    names = [encoder.modalities[m] for m in content_of(encoder)]
+    return {name: weights.of(name) for name in names}
+
+
+def _content_inverse(items: EntityEncoder, known: Tensor, numbers: ClosedForm) -> Tensor | None:
+    """Invert the kernel of the items' content with its penalty; None without content."""
+    content = content_of(items)
+    if not content:
+        return None
+    penalty = Penalty(numbers.ridge, dict(numbers.weights))
+    return inverse_of(penalty.kernel(kernels_of(items, content, known)), numbers.ridge)
+
+
+def _left_out(inverse: Tensor) -> Tensor:
+    r"""Compute the weights of the others in the prediction of each item, :math:`-P_{ji} / P_{ii}` for the inverse P."""
+    weights = (-inverse / inverse.diagonal()).float()
+    return weights.fill_diagonal_(0)
 
 
 def _check_linear(encoder: EntityEncoder) -> None:
@@ -173,165 +252,8 @@ def _set_user_map(encoder: EntityEncoder, items: Tensor, factors: StartFactors) 
     if INTERACTIONS not in encoder.modalities:
         return
 
-    layer = _first(encoder, encoder.modalities.index(INTERACTIONS))
+    layer = first_layer(encoder, encoder.modalities.index(INTERACTIONS))
     assert isinstance(layer, InteractionsLayer)
     layer.embedding.weight.zero_()
     layer.embedding.weight[items] = factors.user_map.to(layer.bias)
     layer.bias.copy_(factors.user_constant)
-
-
-def _set_content(
-    encoder: EntityEncoder,
-    known: Tensor,
-    targets: Tensor,
-    importance: Tensor,
-    settings: RecommenderConfig,
-) -> None:
-    r"""Fit the projections of an encoder to embeddings of the training entities by kernel ridge regression.
-
-    With the kernels K_m of M fields and their weights w_m, :math:`A = (\sum_m w_m K_m + \lambda I)^{-1} (Y - \bar{y})`.
-    The projection of m gives :math:`\bar{y} + M w_m k_m(v, known) A`, so that the mean over the fields is the
-    prediction of the sum. The interactions are fitted by themselves, as new entities have none.
-
-    With ``aggregation: sum``, the projection of m gives :math:`w_m k_m(v, known) A`. The constant is left out, as it
-    changes no ranking, and a missing field then leaves the others as they are. The interactions are fitted to the rest.
-    """
-    names = encoder.modalities
-    if ID in names:
-        layer = encoder.projections[names.index(ID)]
-        layer = layer if encoder.is_table else _first(encoder, names.index(ID))
-        assert isinstance(layer, IdLayer)
-        layer.embedding.weight[known] = targets.to(layer.embedding.weight) * (
-            encoder.config.aggregation == "mean"
-        )
-
-    content = [m for m, name in enumerate(names) if name not in (ID, INTERACTIONS)]
-    groups = [content, [names.index(INTERACTIONS)] if INTERACTIONS in names else []]
-    for group in filter(None, groups):
-        weights = [settings.warm_start_weights.of(names[m]) for m in group]
-        rest = _fit(encoder, group, weights, known, targets, importance, settings.warm_start_ridge)
-        if encoder.config.aggregation == "sum":
-            targets = rest
-
-
-def _fit(
-    encoder: EntityEncoder,
-    group: list[int],
-    weights: list[float],
-    known: Tensor,
-    targets: Tensor,
-    importance: Tensor,
-    ridge: float | None,
-) -> Tensor:
-    r"""Fit some projections together, and return what is left of the targets; see :func:`_set_content`.
-
-    Training sees what the closed form predicts of an entity from all others, :math:`y_i - A_i / P_{ii}` with P the
-    inverse matrix, and not the fit :math:`y_i - \lambda A_i`: the similarity of a landmark to itself is smaller there.
-    """
-    mean = targets.mean(0)
-    is_sum = encoder.config.aggregation == "sum"
-    features = [_features(encoder, m, known) for m in group]
-    total = torch.zeros(len(known), len(known))
-    for m, own, weight in zip(group, features, weights, strict=True):
-        kernel = isinstance(_first(encoder, m), KernelLayer)
-        total += weight * (_between(encoder, m, known, own) if kernel else own @ own.t())
-    ridge, inverse = regularise(total, targets - mean, importance, ridge)
-    solution = (inverse @ (targets - mean).double()).float()
-    excess = (1 / inverse.diagonal() - ridge).float()
-
-    n_kernels = sum(isinstance(_first(encoder, m), KernelLayer) for m in group)
-    for m, own, weight in zip(group, features, weights, strict=True):
-        layer = _first(encoder, m)
-        if isinstance(layer, KernelLayer):
-            available = encoder.availability[known, m].cpu()
-            solved = solution[available]
-            layer.own.copy_(1 - excess[available] / max(weight * n_kernels, _SMALLEST))
-        else:
-            solved = own.t() @ solution
-        _set_weights(layer, (1 if is_sum else len(group)) * weight * solved, mean * (not is_sum))
-    return ridge * solution
-
-
-def regularise(
-    kernel: Tensor, targets: Tensor, importance: Tensor, ridge: float | None
-) -> tuple[float, Tensor]:
-    r"""Return the penalty, and the inverse P of the kernel with it.
-
-    None chooses the penalty with the least squared error of the scores when each entity is predicted from all others,
-    :math:`A_i / P_{ii}` with A = P Y (Allen's PRESS, 1974).
-
-    Args:
-        kernel: float ``[n, n]``.
-        targets: float ``[n, k]``.
-        importance: float ``[k]``: standard deviation of each dimension on the other side.
-        ridge: The penalty; None to choose it.
-    """
-    values, vectors = torch.linalg.eigh(kernel.double())
-    values = values.clamp(min=0)
-    rotated = vectors.t() @ (targets * importance).double()
-
-    def error(penalty: float) -> float:
-        solution = vectors @ (rotated / (values + penalty)[:, None])
-        diagonal = (vectors.square() / (values + penalty)).sum(1)
-        return float((solution / diagonal[:, None]).square().sum())
-
-    chosen = ridge or min(PENALTIES, key=error)
-    return chosen, vectors / (values + chosen) @ vectors.t()
-
-
-def _between(encoder: EntityEncoder, modality: int, known: Tensor, features: Tensor) -> Tensor:
-    """Compute the similarities of the training entities, ``[n, n]``; 0 where one has no value."""
-    available = encoder.availability[known, modality].cpu()
-    square = torch.zeros(len(known), len(known))
-    square[:, available] = features
-    return square
-
-
-def _features(encoder: EntityEncoder, modality: int, known: Tensor) -> Tensor:
-    """Compute the inputs of the linear map of a modality, ``[n, size]``; zeros where an entity has no value."""
-    layer = _first(encoder, modality)
-    available = encoder.availability[known, modality].cpu()
-    rows = known[available]
-    if isinstance(layer, KernelLayer):
-        values = layer.similarities(rows)
-    elif isinstance(layer, DenseLayer):
-        values = layer.inputs(rows)
-    elif isinstance(layer, CategoryLayer):
-        values = nn.functional.one_hot(layer.values[rows], layer.embedding.num_embeddings)
-    else:
-        assert isinstance(layer, (BagLayer, InteractionsLayer))
-        power = 1.0 if layer.bias is None else 0.5
-        indices, offsets = layer.indices.long(), layer.offsets.long()
-        sizes = offsets.diff().clamp(min=1).float()
-        values = (
-            as_rows(indices, offsets, layer.embedding.num_embeddings) / sizes.pow(power)[:, None]
-        )[rows]
-
-    features = torch.zeros(len(known), values.shape[1])
-    features[available] = values.float().cpu()
-    return features
-
-
-def _set_weights(layer: nn.Module, weights: Tensor, mean: Tensor) -> None:
-    """Set a linear map ``[size, k]`` and its constant; labels of a bag have the constant in their rows."""
-    if isinstance(layer, (DenseLayer, KernelLayer)):
-        linear = layer.linear if isinstance(layer, DenseLayer) else layer
-        linear.weight.copy_(weights.t())
-        linear.bias.copy_(mean)
-    elif isinstance(layer, InteractionsLayer) or (
-        isinstance(layer, BagLayer) and layer.bias is not None
-    ):
-        assert layer.bias is not None
-        layer.embedding.weight.copy_(weights)
-        layer.bias.copy_(mean)
-    else:
-        assert isinstance(layer, (BagLayer, CategoryLayer))
-        layer.embedding.weight.copy_(weights + mean)
-
-
-def _first(encoder: EntityEncoder, modality: int) -> nn.Module:
-    """Only layer of a linear projection."""
-    projection = encoder.projections[modality]
-    assert isinstance(projection, nn.Sequential)
-    layer: nn.Module = projection[0]
-    return layer

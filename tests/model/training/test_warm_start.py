@@ -11,6 +11,7 @@ import torch
 import yaml
 from recbole.data.interaction import Interaction
 from scipy.special import log_softmax
+from scipy.stats import norm
 from sklearn.kernel_ridge import KernelRidge
 from sklearn.metrics.pairwise import cosine_similarity
 
@@ -22,7 +23,8 @@ from recbole_sibrar.model.layers import KernelLayer
 from recbole_sibrar.model.mubrar import MuBraR
 from recbole_sibrar.model.sibrar import SiBraR
 from recbole_sibrar.model.training import as_new_items
-from recbole_sibrar.model.training.warm_start import PENALTIES, regularise
+from recbole_sibrar.model.training.fitting import choose_penalty, inverse_of
+from recbole_sibrar.model.training.held_out import PENALTIES
 
 Make = Callable[..., Any]
 L2, RIDGE, POPULARITY = 3.0, 0.4, 0.3
@@ -34,6 +36,7 @@ START = {
     "warm_start_l2": L2,
     "warm_start_ridge": RIDGE,
     "warm_start_popularity": POPULARITY,
+    "warm_start_weights": 1.0,
     "projection_kernel": "exponential",
 }
 NEW_ITEMS = {"loss_type": "SSM", "negatives": "all", "targets": "history", "new_item_share": 0.6}
@@ -128,10 +131,9 @@ def test_penalty_by_leaving_out(noise: float) -> None:
     expected = min(errors, key=lambda penalty: errors[penalty])
 
     arguments = torch.from_numpy(kernel), torch.from_numpy(targets), torch.from_numpy(importance)
-    chosen, inverse = regularise(*arguments, None)
-    assert chosen == expected
-    assert inverse.numpy() == pytest.approx(np.linalg.inv(kernel + expected * np.eye(30)), rel=1e-6)
-    assert regularise(*arguments, 0.7)[0] == 0.7
+    assert choose_penalty(*arguments) == expected
+    inverse = inverse_of(arguments[0], expected).numpy()
+    assert inverse == pytest.approx(np.linalg.inv(kernel + expected * np.eye(30)), rel=1e-6)
 
 
 @pytest.mark.parametrize("how", ["mean", "sum"])
@@ -146,21 +148,19 @@ def test_start_from_several_fields(make: Make, world: Any, how: str) -> None:
         "label_pooling": "root",
         "item_aggregation": how,
         "seed": 0,
+        "warm_start_weights": weights,
     }
-    model = make(
-        item_modalities=names, normalize_numbers="none", warm_start_weights=weights, **keys
-    ).eval()
+    model = make(item_modalities=names, normalize_numbers="none", **keys).eval()
     found = (model.encode_users() @ model.encode_items().t()).detach().numpy()
 
     labels, groups = np.zeros((9, 4)), np.zeros((9, 3))
     for item, own in enumerate(world.labels):
         labels[item, own] = 1
     groups[np.arange(9), world.groups] = world.groups > 0
-    kernel = (
-        0.5 * groups @ groups.T
-        + 2 * cosine_similarity(labels)
-        + 1.5 * world.prices @ world.prices.T
-    )
+    kernel = 0.5 * groups @ groups.T + 2 * cosine_similarity(labels)
+    bins = norm.pdf(np.clip(world.prices.reshape(-1, 1), -3, 3), np.linspace(-3, 3, 13), 0.5)
+    both = np.outer(world.has_price, world.has_price)
+    kernel += 1.5 * np.exp(cosine_similarity(bins) - 1) * both
     both = np.outer(world.has_vector, world.has_vector)
     kernel += np.exp(cosine_similarity(world.vectors.astype(float)) - 1) * both
 
@@ -245,22 +245,35 @@ def test_new_items_are_ranked_alone(make: Make, world: Any, batch: Interaction) 
     assert loss.item() == pytest.approx(expected, rel=1e-4)
 
 
+def test_new_items_of_a_step_are_bounded(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    candidates = make(**NEW_ITEMS, **PLAIN).shared_candidates
+    monkeypatch.setattr("recbole_sibrar.model.training.candidates.LARGEST", 8)
+    positives = torch.ones(4, 2, dtype=torch.long)  # four rows: two candidates at most
+    drawn = [candidates.choose(positives)[0] for _ in range(20)]
+    assert max(len(items) for items in drawn) == 2
+    assert len(torch.cat(drawn).unique()) > 3
+    assert all(bool((items.diff() > 0).all()) for items in drawn)
+
+
+@pytest.mark.parametrize("rate", [0, 1e-5])
 @pytest.mark.parametrize("name", ["SiBraR", "MuBraR"])
-def test_the_preset_starts_and_trains(data: ExampleData, name: str) -> None:
+def test_the_preset_starts_and_trains(data: ExampleData, name: str, rate: float) -> None:
     file = properties() / "quick_start_config" / "cold_start_sibrar.yaml"
     keys = yaml.safe_load(file.read_text(encoding="utf-8"))
     keys["train_neg_sample_args"]["sample_num"] = 2  # that of the batch
+    keys["learning_rate"] = rate
     model = {"SiBraR": SiBraR, "MuBraR": MuBraR}[name](data.config(name, **keys), data)
     start = model.item_encoder.projections[1][0].weight.detach().clone()
     assert bool((start[-1] != 0).any())  # the popularity
 
-    optimiser = torch.optim.AdamW(model.parameters(), lr=keys["learning_rate"])
+    optimiser = torch.optim.AdamW(model.parameters(), lr=rate)
     torch.manual_seed(0)
     loss = model.calculate_loss(data.batch())
     loss.backward()
     optimiser.step()
     moved = (model.item_encoder.projections[1][0].weight.detach() - start).abs()
-    assert 0 < moved.max() < 1e-4
+    assert (loss.item() > 0) == (rate > 0)
+    assert (0 < moved.max() < 1e-4) == (rate > 0)
 
 
 def test_too_many_items_for_a_start(data: ExampleData, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -284,8 +297,8 @@ def test_too_many_items_for_a_start(data: ExampleData, monkeypatch: pytest.Monke
         ),
         ({"warm_start": "svd"}, "warm_start: found 'svd', allowed is one of none, ease"),
         (
-            {"projection_kernel": {"price": "exponential"}},
-            "projection_kernel: found 'price', allowed is a field of",
+            {"projection_kernel": {"group": "exponential"}},
+            "projection_kernel: found 'group', allowed is a field of",
         ),
         ({"new_item_share": 0.5}, "new_item_share: found 0.5, allowed is 0, or targets: history"),
         (
