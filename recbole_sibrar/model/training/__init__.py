@@ -7,7 +7,11 @@ from recbole_sibrar.model.training.candidates import (
     shared_softmax_loss,
 )
 from recbole_sibrar.model.training.new_items import as_new_items, check_new_items
-from recbole_sibrar.model.training.reloading import forget_after_loading, pad_before_loading
+from recbole_sibrar.model.training.reloading import (
+    forget_after_loading,
+    pad_before_loading,
+    weights_follow,
+)
 from recbole_sibrar.model.training.teacher import Teacher
 from recbole_sibrar.model.training.warm_start import start_from_closed_form
 
@@ -22,4 +26,5 @@ __all__ = [
     "pad_before_loading",
     "shared_softmax_loss",
     "start_from_closed_form",
+    "weights_follow",
 ]

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
 from recbole_sibrar.model.layers import pad_rows
@@ -9,6 +12,24 @@ from recbole_sibrar.names import SIDES
 
 if TYPE_CHECKING:
     from recbole_sibrar.model.multimodal import MultimodalRecommender
+
+
+_do_weights_follow: ContextVar[bool] = ContextVar("do_weights_follow", default=False)
+
+
+@contextmanager
+def weights_follow() -> Iterator[None]:
+    """Make models whose weights are loaded afterwards; their own start is left out."""
+    token = _do_weights_follow.set(True)
+    try:
+        yield
+    finally:
+        _do_weights_follow.reset(token)
+
+
+def do_weights_follow() -> bool:
+    """Tell whether a model is made for the weights of a checkpoint."""
+    return _do_weights_follow.get()
 
 
 def pad_before_loading(

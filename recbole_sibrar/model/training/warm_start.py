@@ -26,6 +26,7 @@ from recbole_sibrar.model.training.fitting import (
     set_content,
 )
 from recbole_sibrar.model.training.held_out import ClosedForm, choose_numbers
+from recbole_sibrar.model.training.reloading import do_weights_follow
 from recbole_sibrar.model.training.teacher import LARGEST, as_rows, ease_weights
 from recbole_sibrar.names import INTERACTIONS, Side
 
@@ -123,7 +124,8 @@ def start_from_closed_form(
     Raises:
         ConfigError: An encoder is not linear, or the data are too large.
     """
-    if settings.warm_start == "none":
+    # The closed form of large data takes minutes, and a checkpoint replaces its weights.
+    if settings.warm_start == "none" or do_weights_follow():
         return
 
     for encoder in encoders.values():

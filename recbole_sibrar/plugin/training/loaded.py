@@ -7,16 +7,18 @@ from typing import Any
 
 from recbole_sibrar.data.atomic import DataError
 from recbole_sibrar.errors import CheckpointError
+from recbole_sibrar.model.training import weights_follow
 
 
 def load_data_and_model(original: Callable[..., Any], model_file: str, **options: object) -> Any:
-    """Load, and name the checkpoint where its parameters do not fit the data.
+    """Load, without a start of the model's own; name a checkpoint that does not fit the data.
 
     Raises:
         CheckpointError: They do not.
     """
     try:
-        return original(model_file, **options)
+        with weights_follow():
+            return original(model_file, **options)
     except DataError as error:
         raise CheckpointError(f"{model_file}: {error}") from None
     except RuntimeError as error:

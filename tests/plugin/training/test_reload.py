@@ -10,7 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
+import yaml
+from recbole.data.interaction import Interaction
+from recbole.quick_start import load_data_and_model
 from recbole.trainer import Trainer
+
+from recbole_sibrar.config.choices import properties
 
 pytestmark = [pytest.mark.slow, pytest.mark.processes]
 
@@ -45,3 +51,19 @@ def test_same_results_in_a_fresh_process(
     for row, recommended in zip((1, 2), items, strict=True):
         assert 0 not in recommended
         assert not set(recommended) & history[row]
+
+
+def test_a_loaded_model_computes_no_start(
+    make_model: Callable[..., tuple[Any, ...]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = properties() / "quick_start_config" / "cold_start_sibrar.yaml"
+    keys = yaml.safe_load(file.read_text(encoding="utf-8"))
+    config, model, train, valid, _ = make_model(model="SiBraR", **keys)
+    trainer = Trainer(config, model)
+    trainer.fit(train, valid, show_progress=False)
+
+    monkeypatch.setattr("recbole_sibrar.model.training.warm_start.start_factors", None)
+    _, loaded, *_ = load_data_and_model(str(trainer.saved_model_file))
+    users = Interaction({"user_id": torch.arange(1, model.n_users)})
+    scores = model.eval().full_sort_predict(users)
+    assert loaded.eval().full_sort_predict(users).equal(scores)
