@@ -58,8 +58,8 @@ class EncoderConfig:
     projection_hidden_sizes: tuple[int, ...]
     """Sizes of further layers of each projection, before the last one of ``modality_size``."""
     projection_kernel: ByField
-    """Input of the projection of ``float_seq`` fields: the vector (``none``), or similarities to
-    those of training."""
+    """Input of the projection of ``float`` and ``float_seq`` fields: the value (``none``), or
+    similarities to those of training."""
     label_pooling: Literal["mean", "root"]
     """Divisor of the summed labels of ``token_seq`` fields: their number (``mean``), or its
     root."""

@@ -23,10 +23,7 @@ from recbole_sibrar.protocols import DatasetLike
 
 
 def sample_by_key_ids(
-    original: Callable[..., Any],
-    sampler: AbstractSampler,
-    key_ids: NDArray[np.int64],
-    num: int,
+    original: Callable[..., Any], sampler: AbstractSampler, key_ids: NDArray[np.int64], num: int
 ) -> torch.Tensor:
     """Draw the same numbers as RecBole's method of the same name, in a fraction of the time.
 
@@ -42,15 +39,16 @@ def sample_by_key_ids(
     Returns:
         int64 ``[num * b]``: the first item of each user, then the second of each, and so on.
     """
-    # for a single user, RecBole has no loop over rows
     keys = np.asarray(key_ids)
+    # for a single user, RecBole has no loop over rows
     if not isinstance(sampler, Sampler) or not len(keys) or (keys == keys[0]).all():
         drawn_by_recbole: torch.Tensor = original(sampler, key_ids, num)
         return drawn_by_recbole
 
     # an unknown user ends in the IndexError that RecBole explains
     known = known_pairs(sampler)
-    sampler.used_ids[keys.max()]
+    if keys.max() >= len(sampler.used_ids):
+        raise IndexError(keys.max())
 
     # RecBole's order: one draw for all rows, then one for those that are left
     keys = np.tile(keys, num)

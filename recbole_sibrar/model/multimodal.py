@@ -219,8 +219,8 @@ class MultimodalRecommender(GeneralRecommender):
             The recommendation loss, then the weighted contrastive loss of each side, whose sum is
             minimised; a single number where there is one part.
         """
-        if self.learning_rate == 0:
-            # Nothing would change, and a step for nothing takes as long as any other.
+        if self.learning_rate == 0 and self.settings.warm_start != "none":
+            # The start is the model, and a step for nothing takes as long as any other.
             return torch.stack([parameter.sum() for parameter in self.parameters()]).sum() * 0
 
         # With the weights that the previous step has left: no hook follows the optimiser's step.

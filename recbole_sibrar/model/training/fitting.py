@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.linalg import cho_factor
+from scipy.linalg import LinAlgError, cho_factor
 from scipy.linalg.lapack import dpotri
 from scipy.sparse import csr_matrix, diags
 from torch import Tensor, nn
@@ -25,9 +25,6 @@ from recbole_sibrar.model.layers import (
 from recbole_sibrar.model.training.held_out import PENALTIES
 from recbole_sibrar.names import ID, INTERACTIONS
 
-_SMALLEST = 1e-6
-"""Smallest weight of a kernel, against a division by zero."""
-
 _MAX_CHOICE = 3000
 """Entities that a penalty is chosen on: the eigenvectors of a larger kernel take minutes."""
 
@@ -41,10 +38,10 @@ class Penalty:
     weights: Mapping[str, float]
     """Name of a field -> its weight; others have 1."""
 
-    def kernel(self, kernels: Mapping[str, NDArray[np.float32]]) -> Tensor:
-        """Add the weighted similarities of fields, float64 ``[n, n]``."""
-        total = np.zeros(next(iter(kernels.values())).shape)
-        for name, similarities in kernels.items():
+    def kernel(self, kernels: Iterable[tuple[str, NDArray[np.float32]]], n: int) -> Tensor:
+        """Add the weighted similarities of fields, one after the other, to a float64 ``[n, n]``."""
+        total = np.zeros((n, n))
+        for name, similarities in kernels:
             total += self.weights.get(name, 1.0) * similarities
         return torch.from_numpy(total)
 
@@ -56,6 +53,7 @@ def set_content(
     importance: Tensor,
     numbers: Penalty,
     inverse: Tensor | None = None,
+    interactions_ridge: float | None = None,
 ) -> None:
     r"""Fit the projections of an encoder to embeddings of the training entities by kernel ridge regression.
 
@@ -73,6 +71,8 @@ def set_content(
         importance: float ``[k]``: standard deviation of each dimension on the other side.
         numbers: Weights of the fields, and the penalty.
         inverse: float64 ``[n, n]``: inverse of the kernel of the content with the penalty; None to compute it.
+        interactions_ridge: Penalty of the regression on the interactions of items; None for the one with the least
+            error.
     """
     names = encoder.modalities
     if ID in names:
@@ -88,7 +88,8 @@ def set_content(
     if INTERACTIONS in names and encoder.config.side == "item":
         is_sum = encoder.config.aggregation == "sum"
         group = [names.index(INTERACTIONS)]
-        _fit(encoder, group, known, rest if is_sum else targets, importance, numbers)
+        own = replace(numbers, ridge=interactions_ridge)
+        _fit(encoder, group, known, rest if is_sum else targets, importance, own)
 
 
 def content_of(encoder: EntityEncoder) -> list[int]:
@@ -118,7 +119,7 @@ def _fit(
     centred = targets - mean
     ridge = numbers.ridge
     if inverse is None:
-        kernel = numbers.kernel(kernels_of(encoder, group, known))
+        kernel = numbers.kernel(kernels_of(encoder, group, known), len(known))
         ridge = ridge or choose_penalty(kernel, centred, importance)
         inverse = inverse_of(kernel, ridge)
     assert ridge is not None
@@ -132,7 +133,9 @@ def _fit(
         if isinstance(layer, KernelLayer):
             available = encoder.availability[known, m].cpu()
             solved = solution[available]
-            layer.own.copy_(1 - excess[available] / max(weight * n_kernels, _SMALLEST))
+            # a field without weight has no part in the fit
+            if weight > 0:
+                layer.own.copy_(1 - excess[available] / (weight * n_kernels))
         else:
             solved = torch.from_numpy(_inputs(encoder, m, known).T @ solution.numpy())
         _set_weights(layer, (1 if is_sum else len(group)) * weight * solved, mean * (not is_sum))
@@ -141,26 +144,26 @@ def _fit(
 
 def kernels_of(
     encoder: EntityEncoder, group: Sequence[int], entities: Tensor
-) -> dict[str, NDArray[np.float32]]:
-    """Compute the similarities of training entities in each of some modalities, ``[n, n]``.
+) -> Iterator[tuple[str, NDArray[np.float32]]]:
+    """Yield the similarities of training entities in each of some modalities, ``[n, n]``.
+
+    One at a time: of large data, each takes gigabytes.
 
     Args:
         encoder: Encoder with linear projections.
         group: Positions of modalities.
         entities: int64 ``[n]``: training entities.
     """
-    kernels = {}
     for m in group:
         inputs = _inputs(encoder, m, entities)
         layer = first_layer(encoder, m)
         if isinstance(layer, KernelLayer):
-            kernels[encoder.modalities[m]] = _between(encoder, layer, m, entities, inputs)
+            yield encoder.modalities[m], _between(encoder, layer, m, entities, inputs)
             continue
 
         products = inputs @ inputs.T
         dense = products.toarray() if isinstance(products, csr_matrix) else products
-        kernels[encoder.modalities[m]] = dense
-    return kernels
+        yield encoder.modalities[m], dense
 
 
 def choose_penalty(kernel: Tensor, targets: Tensor, importance: Tensor) -> float:
@@ -192,10 +195,21 @@ def inverse_of(kernel: Tensor, ridge: float) -> Tensor:
     matrix[np.diag_indices_from(matrix)] += ridge
 
     # from the Cholesky factor in place: half the time, and two matrices of this size instead of four
-    factor, _ = cho_factor(matrix, lower=True, overwrite_a=True, check_finite=False)
+    try:
+        factor, _ = cho_factor(matrix, lower=True, overwrite_a=True, check_finite=False)
+    except LinAlgError:
+        return _inverse_of_rounded(kernel, ridge)
+
     inverse, _ = dpotri(factor, lower=True, overwrite_c=True)
     lower = torch.from_numpy(inverse).tril_()
     return lower + lower.tril(-1).t()
+
+
+def _inverse_of_rounded(kernel: Tensor, ridge: float) -> Tensor:
+    """Invert a kernel of long vectors: rounding to float32 has made some eigenvalues negative."""
+    values, vectors = torch.linalg.eigh(kernel.double())
+    inverse: Tensor = vectors / (values.clamp(min=0) + ridge) @ vectors.t()
+    return inverse
 
 
 def _between(

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.linalg import cho_factor, cho_solve
+from scipy.linalg import LinAlgError, cho_factor, cho_solve
 
 from recbole_sibrar.model.training.teacher import weights_of_gram
 
@@ -107,7 +107,11 @@ class _Part:
         kernel = np.asarray(kernel, dtype=np.float32)
         kernel[np.diag_indices_from(kernel)] += numbers.ridge
 
-        factor = cho_factor(kernel, overwrite_a=True, check_finite=False)
+        try:
+            factor = cho_factor(kernel, overwrite_a=True, check_finite=False)
+        except LinAlgError:
+            # rounding has made eigenvalues negative: nothing worth choosing
+            return np.zeros(len(self.found))
         predictor = cho_solve(factor, np.asarray(to_new, dtype=np.float32).T, check_finite=False)
         scores = self.scores(numbers.l2) + numbers.popularity * self.popularity
         return ndcg(scores @ predictor, self.found)
@@ -148,8 +152,8 @@ def choose_numbers(
 ) -> ClosedForm:
     """Choose numbers by the nDCG@10 of held-out training items, one number at a time.
 
-    Each item is new once, and known in the other parts. A number moves along its list while the mean over the users
-    grows by more than its standard error; two rounds over all numbers.
+    Each item is new at most once, and known in the other parts. A number moves along its list while
+    the mean over the users grows by more than its standard error; two rounds over all numbers.
 
     Args:
         matrix: float ``[n_users, n_items]`` of zeros and ones.

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from sklearn.utils.extmath import randomized_svd
 from torch import Tensor, nn
 
-from recbole_sibrar.config import RecommenderConfig, refuse
+from recbole_sibrar.config import RecommenderConfig, nearest, refuse
 from recbole_sibrar.config.values import WeightByField
 from recbole_sibrar.data.modality import ModalityTable
 from recbole_sibrar.model.encoder import EntityEncoder
@@ -28,7 +28,7 @@ from recbole_sibrar.model.training.fitting import (
 from recbole_sibrar.model.training.held_out import ClosedForm, choose_numbers
 from recbole_sibrar.model.training.reloading import do_weights_follow
 from recbole_sibrar.model.training.teacher import LARGEST, as_rows, ease_weights
-from recbole_sibrar.names import INTERACTIONS, Side
+from recbole_sibrar.names import ID, INTERACTIONS, Side
 
 _SMALLEST = 1e-4
 """Share of the largest singular value below which a dimension is left out."""
@@ -130,6 +130,7 @@ def start_from_closed_form(
 
     for encoder in encoders.values():
         _check_linear(encoder)
+    _check_weights(encoders, settings)
     known = {side: encoder.trained.nonzero().flatten().cpu() for side, encoder in encoders.items()}
     n = {side: len(entities) for side, entities in known.items()}
     if max(n["user"], n["item"]) ** 2 > LARGEST:
@@ -150,7 +151,8 @@ def start_from_closed_form(
     for side, encoder in encoders.items():
         _set_identity(encoder)
         importance = targets["item" if side == "user" else "user"].std(0)
-        own = dict(numbers.weights) if side == "item" else _given_weights(encoder, settings)
+        chosen = dict(numbers.weights) if side == "item" else {}
+        own = {**_given_weights(encoder, settings), **chosen}
         is_content = side == "item" and inverse is not None
         penalty = Penalty(numbers.ridge if is_content else settings.warm_start_ridge, own)
         set_content(
@@ -160,6 +162,7 @@ def start_from_closed_form(
             importance,
             penalty,
             inverse if is_content else None,
+            settings.warm_start_ridge,
         )
     _set_user_map(encoders["user"], known["item"], factors)
 
@@ -173,17 +176,18 @@ def _choose(
         "ridge": settings.warm_start_ridge,
         "popularity": settings.warm_start_popularity,
     }
-    weights = _given_weights(items, settings)
+    given_weights = _given_weights(items, settings)
+    content = content_of(items)
+    weights = {items.modalities[m]: given_weights[items.modalities[m]] for m in content}
     fixed = {name: value for name, value in given.items() if value is not None}
     before = replace(_BEFORE, weights=tuple(weights.items()), **fixed)
     is_open = {name: value is None for name, value in given.items()}
     is_open["weights"] = settings.warm_start_weights is None
-    content = content_of(items)
     if not content or not any(is_open.values()):
         return before
 
     def kernels_of_some(places: NDArray[np.int64]) -> dict[str, NDArray[np.float32]]:
-        return kernels_of(items, content, known[torch.from_numpy(places)])
+        return dict(kernels_of(items, content, known[torch.from_numpy(places)]))
 
     chosen = choose_numbers(matrix.numpy(), kernels_of_some, before, is_open, seed)
     getLogger().info(f"warm_start: {chosen} (open ones chosen on held-out training items)")
@@ -191,10 +195,9 @@ def _choose(
 
 
 def _given_weights(encoder: EntityEncoder, settings: RecommenderConfig) -> dict[str, float]:
-    """Return the weight of each field of an encoder; 1 where it is left open."""
+    """Return the weight of each modality of an encoder; 1 where it is left open."""
     weights = settings.warm_start_weights or WeightByField()
-    names = [encoder.modalities[m] for m in content_of(encoder)]
-    return {name: weights.of(name) for name in names}
+    return {name: weights.of(name) for name in encoder.modalities}
 
 
 def _content_inverse(items: EntityEncoder, known: Tensor, numbers: ClosedForm) -> Tensor | None:
@@ -203,13 +206,23 @@ def _content_inverse(items: EntityEncoder, known: Tensor, numbers: ClosedForm) -
     if not content:
         return None
     penalty = Penalty(numbers.ridge, dict(numbers.weights))
-    return inverse_of(penalty.kernel(kernels_of(items, content, known)), numbers.ridge)
+    kernel = penalty.kernel(kernels_of(items, content, known), len(known))
+    return inverse_of(kernel, numbers.ridge)
 
 
 def _left_out(inverse: Tensor) -> Tensor:
     r"""Compute the weights of the others in the prediction of each item, :math:`-P_{ji} / P_{ii}` for the inverse P."""
     weights = (-inverse / inverse.diagonal()).float()
     return weights.fill_diagonal_(0)
+
+
+def _check_weights(encoders: Mapping[Side, EntityEncoder], settings: RecommenderConfig) -> None:
+    """Refuse weights of what is no modality of either side."""
+    allowed = [name for encoder in encoders.values() for name in encoder.modalities if name != ID]
+    for name in settings.warm_start_weights.fields if settings.warm_start_weights else ():
+        if name not in allowed:
+            listed = ", ".join(dict.fromkeys(allowed))
+            refuse("warm_start_weights", name, f"any of {listed}{nearest(name, allowed)}")
 
 
 def _check_linear(encoder: EntityEncoder) -> None:

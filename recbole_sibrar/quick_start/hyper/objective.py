@@ -29,6 +29,7 @@ from recbole.data.transform import construct_transform
 from recbole.utils import get_flops, get_model, get_trainer, init_logger, init_seed
 
 import recbole_sibrar  # noqa: F401  # registers the plugin in this process
+from recbole_sibrar.model.training import weights_follow
 from recbole_sibrar.protocols import TrainerLike
 from recbole_sibrar.quick_start.group.single_run import (
     CHECKPOINT,
@@ -102,7 +103,8 @@ def test(folder: Path, report: Report) -> None:
         folder: Folder of the trial.
         report: Takes ``test_result``.
     """
-    config, trainer, (train_data, _, test_data) = _prepare(folder)
+    with weights_follow():
+        config, trainer, (train_data, _, test_data) = _prepare(folder)
     # A trial stopped by the scheduler has not renamed its checkpoint.
     # It is the best if better ones failed later.
     if not (folder / CHECKPOINT).is_file():

@@ -23,6 +23,8 @@ def own_file(folder: Path, name: str) -> Path:
     # Before Python 3.13 a link to itself ends in a RuntimeError.
     try:
         real = path.resolve(strict=True)
+    except PermissionError as error:
+        raise PortableModelError(f"{path}: cannot be read ({error.strerror})") from None
     except (OSError, RuntimeError):
         raise PortableModelError(
             f"{path}: the file is missing; a portable model is a folder made by recbole-sibrar "

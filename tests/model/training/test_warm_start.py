@@ -136,6 +136,36 @@ def test_penalty_by_leaving_out(noise: float) -> None:
     assert inverse == pytest.approx(np.linalg.inv(kernel + expected * np.eye(30)), rel=1e-6)
 
 
+def test_inverse_of_long_vectors() -> None:
+    # audio vectors of this length have products that float32 rounds by more than the penalty
+    vectors = np.random.default_rng(0).normal(size=(300, 50)).astype(np.float32)
+    vectors *= 1477 / np.linalg.norm(vectors, axis=1, keepdims=True)
+    kernel = torch.from_numpy(vectors @ vectors.T)
+
+    with pytest.raises(np.linalg.LinAlgError):
+        np.linalg.cholesky(kernel.double().numpy() + 0.01 * np.eye(300))
+
+    found = np.linalg.eigvalsh(inverse_of(kernel, 0.01).numpy())
+    exact = np.linalg.eigvalsh(vectors.astype(float) @ vectors.astype(float).T)
+    # the 50 dimensions of the vectors, and the others with nothing but the penalty
+    assert found[:50] == pytest.approx(1 / exact[:-51:-1], rel=1e-3)
+    assert found[-1] == pytest.approx(100)
+
+
+def test_long_vectors_have_a_start(make: Make, world: Any) -> None:
+    world.vectors *= 1e4
+    model = make(item_modalities=["text"], **{**START, "embedding_size": 9, "modality_size": 9})
+    assert bool(model.eval().encode_items().isfinite().all())
+
+
+def test_a_field_of_no_weight_stays_silent(make: Make) -> None:
+    keys = {**START, **PLAIN, "modality_size": 5, "warm_start_weights": {"price": 0}}
+    model = make(item_modalities=["text", "price"], **keys)
+    kernels = [layer[0] for layer in model.item_encoder.projections]
+    assert not bool(kernels[1].weight.any())
+    assert float(kernels[1].own.abs().max()) <= 1
+
+
 @pytest.mark.parametrize("how", ["mean", "sum"])
 def test_start_from_several_fields(make: Make, world: Any, how: str) -> None:
     names = ["group", "labels", "price", "text"]
@@ -299,6 +329,10 @@ def test_too_many_items_for_a_start(data: ExampleData, monkeypatch: pytest.Monke
         (
             {"projection_kernel": {"group": "exponential"}},
             "projection_kernel: found 'group', allowed is a field of",
+        ),
+        (
+            {**START, "modality_size": 5, "warm_start_weights": {"txet": 2}},
+            "warm_start_weights: found 'txet', allowed is any of .*did you mean 'text'",
         ),
         ({"new_item_share": 0.5}, "new_item_share: found 0.5, allowed is 0, or targets: history"),
         (
