@@ -88,7 +88,8 @@ def _unit_rows(
         values = (values - mean.double().numpy()) * varies / np.where(varies, spread, 1)
     if table.kind is ModalityKind.SCALAR:
         values = soft_bins(torch.from_numpy(values[:, 0])).numpy()
-    return _scaled_to_one(values * available[:, None])
+    # not a product with the mask: the rows of missing vectors are NaN where they come from a file
+    return _scaled_to_one(np.where(available[:, None], values, 0))
 
 
 def _one_hot(table: ModalityTable, available: NDArray[np.bool_]) -> csr_matrix:
