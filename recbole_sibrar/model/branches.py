@@ -69,8 +69,18 @@ def n_parameters(config: EncoderConfig, hidden: Sequence[int]) -> int:
 
 
 def _branch(config: EncoderConfig, hidden: Sequence[int]) -> MLP:
+    return make_network(config, (config.modality_size, *hidden, config.embedding_size))
+
+
+def make_network(config: EncoderConfig, sizes: Sequence[int]) -> MLP:
+    """Make a network with the layers of a branch.
+
+    Args:
+        config: Configuration of the side, for everything but the sizes.
+        sizes: Size of the input, of the hidden layers and of the output.
+    """
     return MLP(
-        (config.modality_size, *hidden, config.embedding_size),
+        sizes,
         config.dropout_prob,
         config.activation,
         config.output_activation,

@@ -12,8 +12,9 @@ from torch.nn import functional
 from recbole_sibrar.config import EncoderConfig
 from recbole_sibrar.config.values import ByField
 from recbole_sibrar.data.modality import ModalityTable
+from recbole_sibrar.model.branches import make_network
 from recbole_sibrar.model.encoder import Encoded, EntityEncoder
-from recbole_sibrar.model.layers import MLP, IdLayer, to_float32
+from recbole_sibrar.model.layers import IdLayer, to_float32
 from recbole_sibrar.model.layers.gathering import distinct, gather_rows
 from recbole_sibrar.parallel.synchronization import Shared
 
@@ -81,14 +82,7 @@ class ConcatenationEncoder(EntityEncoder):
             *config.branch_hidden_sizes,
             config.embedding_size,
         )
-        network = MLP(
-            sizes,
-            config.dropout_prob,
-            config.activation,
-            config.output_activation,
-            config.batch_norm,
-        )
-        return nn.ModuleList([network])
+        return nn.ModuleList([make_network(config, sizes)])
 
     def encode(
         self, entities: Tensor, columns: Sequence[int] | None = None

@@ -11,10 +11,11 @@ from torch import Tensor, nn
 from recbole_sibrar.config import EncoderConfig
 from recbole_sibrar.config.values import size_value, weight_value
 from recbole_sibrar.data.modality import ModalityTable
+from recbole_sibrar.model.branches import make_network
 from recbole_sibrar.model.concatenation import ConcatenationEncoder
 from recbole_sibrar.model.dropoutnet import DropoutNet
 from recbole_sibrar.model.encoder import Encoded, EntityEncoder
-from recbole_sibrar.model.layers import MLP, DenseLayer
+from recbole_sibrar.model.layers import DenseLayer
 from recbole_sibrar.model.layers.gathering import distinct, gather_rows
 from recbole_sibrar.names import ID, INTERACTIONS, Side
 from recbole_sibrar.parallel.synchronization import Shared
@@ -89,14 +90,7 @@ class HeaterEncoder(ConcatenationEncoder):
         """Make the output network, and the experts of a side with content."""
         config = self.config
         sizes = (self.rank, *config.branch_hidden_sizes, config.embedding_size)
-        network = MLP(
-            sizes,
-            config.dropout_prob,
-            config.activation,
-            config.output_activation,
-            config.batch_norm,
-        )
-        branches: list[nn.Module] = [network]
+        branches: list[nn.Module] = [make_network(config, sizes)]
         n_content = len(self.modalities) - 1
         if n_content:
             size = n_content * config.modality_size
