@@ -49,13 +49,7 @@ def main() -> None:
     )
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--steps", type=int, default=10, help="steps of each program in a round")
-    parser.add_argument(
-        "--set",
-        nargs="+",
-        default=[],
-        metavar="KEY=VALUE",
-        help="further keys of our configuration",
-    )
+    common.add_keys(parser, about="further keys of our configuration")
     args = parser.parse_args()
 
     if not args.program.is_file():

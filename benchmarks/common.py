@@ -87,6 +87,15 @@ def parser_for(description: str) -> argparse.ArgumentParser:
     return parser
 
 
+def add_keys(
+    parser: argparse.ArgumentParser,
+    about: str = "further keys of the configuration",
+    metavar: str = "KEY=VALUE",
+) -> None:
+    """Add the option ``--set``, whose values :func:`settings` reads."""
+    parser.add_argument("--set", nargs="+", default=[], metavar=metavar, help=about)
+
+
 @contextmanager
 def open_data(source: Path | None, prepared: Path | None = None) -> Iterator[Data]:
     """Open the data of ``--data`` as atomic files, and make them if they are not there.

@@ -24,9 +24,7 @@ def main() -> None:
     parser = common.parser_for(__doc__)
     parser.add_argument("--models", nargs="+", default=["R", "BPR", "LightGCN"])
     parser.add_argument("--epochs", type=int, default=1)
-    parser.add_argument(
-        "--set", nargs="+", default=[], metavar="[MODEL:]KEY=VALUE", help="further keys"
-    )
+    common.add_keys(parser, about="further keys", metavar="[MODEL:]KEY=VALUE")
     args = parser.parse_args()
 
     rows = []

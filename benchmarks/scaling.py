@@ -45,13 +45,7 @@ def main() -> None:
     parser.add_argument(
         "--memory_limit", type=float, metavar="GB", help="of each process, which fails beyond it"
     )
-    parser.add_argument(
-        "--set",
-        nargs="+",
-        default=[],
-        metavar="KEY=VALUE",
-        help="further keys of the configuration",
-    )
+    common.add_keys(parser)
     parser.add_argument(
         "--output", type=Path, default=Path("scaling"), help="for OUTPUT.csv and OUTPUT.png"
     )

@@ -55,13 +55,7 @@ def main() -> None:
     parser.add_argument(
         "--profile", action="store_true", help="print torch's profile of the steps as well"
     )
-    parser.add_argument(
-        "--set",
-        nargs="+",
-        default=[],
-        metavar="KEY=VALUE",
-        help="further keys of the configuration",
-    )
+    common.add_keys(parser)
     args = parser.parse_args()
 
     if args.device == "cuda" and not torch.cuda.is_available():
