@@ -107,6 +107,11 @@ class KernelLayer(Table):
     def _compare(self, vectors: Tensor) -> Tensor:
         return torch.exp(self._unit(vectors) @ self.landmarks.t() - 1)
 
+    def between(self, places: Tensor) -> Tensor:
+        """Compute the similarities of some landmarks, ``[n, n]``."""
+        chosen = self.landmarks[places]
+        return torch.exp(chosen @ chosen.t() - 1)
+
     @torch.no_grad()
     def similarities(self, rows: Tensor) -> Tensor:
         """Compute the similarities of the entities ``rows`` to the landmarks, ``[n, m]``."""
@@ -121,6 +126,12 @@ class KernelLayer(Table):
 
     def forward(self, rows: Tensor) -> Tensor:
         """Project the vectors of the entities ``rows``."""
+        # some at a time: the similarities of a large catalogue do not fit the memory
+        size = max(_KEPT // max(len(self.landmarks), 1), 1)
+        parts = [self._project(part) for part in torch.split(rows, size)]
+        return parts[0] if len(parts) == 1 else torch.cat(parts)
+
+    def _project(self, rows: Tensor) -> Tensor:
         similarities = self.similarities(rows)
         if self.training:
             similarities = self._with_own(similarities, rows)

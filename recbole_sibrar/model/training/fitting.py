@@ -29,6 +29,10 @@ _MAX_CHOICE = 3000
 """Entities that a penalty is chosen on: the eigenvectors of a larger kernel take minutes."""
 
 
+_BLOCK = 1024
+"""Rows that are copied at a time."""
+
+
 @dataclass(frozen=True)
 class Penalty:
     """Penalty of a regression on content, and the weights of its fields."""
@@ -75,14 +79,6 @@ def set_content(
             error.
     """
     names = encoder.modalities
-    if ID in names:
-        layer = encoder.projections[names.index(ID)]
-        layer = layer if encoder.is_table else first_layer(encoder, names.index(ID))
-        assert isinstance(layer, IdLayer)
-        layer.embedding.weight[known] = targets.to(layer.embedding.weight) * (
-            encoder.config.aggregation == "mean"
-        )
-
     rest = _fit(encoder, content_of(encoder), known, targets, importance, numbers, inverse)
     # the interactions of users give their embeddings exactly, and need no regression
     if INTERACTIONS in names and encoder.config.side == "item":
@@ -90,6 +86,24 @@ def set_content(
         group = [names.index(INTERACTIONS)]
         own = replace(numbers, ridge=interactions_ridge)
         _fit(encoder, group, known, rest if is_sum else targets, importance, own)
+
+
+def set_ids(encoder: EntityEncoder, known: Tensor, targets: Tensor) -> None:
+    """Set the free embeddings of some entities, and those of others to the mean.
+
+    Beside other modalities under ``aggregation: sum``, all are 0, as the content has the whole prediction.
+    """
+    if ID not in encoder.modalities:
+        return
+
+    place = encoder.modalities.index(ID)
+    layer = encoder.projections[0] if encoder.is_table else first_layer(encoder, place)
+    assert isinstance(layer, IdLayer)
+    weight = layer.embedding.weight
+    weight[1:] = targets.mean(0).to(weight)  # 0 is the padding
+    weight[known] = targets.to(weight)
+    if encoder.config.aggregation == "sum" and not encoder.is_table:
+        weight.zero_()
 
 
 def content_of(encoder: EntityEncoder) -> list[int]:
@@ -131,11 +145,15 @@ def _fit(
     for m in group:
         layer, weight = first_layer(encoder, m), numbers.weights.get(encoder.modalities[m], 1.0)
         if isinstance(layer, KernelLayer):
-            available = encoder.availability[known, m].cpu()
-            solved = solution[available]
-            # a field without weight has no part in the fit
+            places = layer.place[known].cpu()
+            has_value = places >= 0
+            # landmarks outside of the fit have no part in the map
+            solved = torch.zeros(len(layer.landmarks), solution.shape[1])
+            solved[places[has_value]] = solution[has_value]
+            # nor has a field without weight in the fit
             if weight > 0:
-                layer.own.copy_(1 - excess[available] / (weight * n_kernels))
+                own = 1 - excess[has_value] / (weight * n_kernels)
+                layer.own[places[has_value]] = own.to(layer.own)
         else:
             solved = torch.from_numpy(_inputs(encoder, m, known).T @ solution.numpy())
         _set_weights(layer, (1 if is_sum else len(group)) * weight * solved, mean * (not is_sum))
@@ -155,12 +173,12 @@ def kernels_of(
         entities: int64 ``[n]``: training entities.
     """
     for m in group:
-        inputs = _inputs(encoder, m, entities)
         layer = first_layer(encoder, m)
         if isinstance(layer, KernelLayer):
-            yield encoder.modalities[m], _between(encoder, layer, m, entities, inputs)
+            yield encoder.modalities[m], _between(layer, entities)
             continue
 
+        inputs = _inputs(encoder, m, entities)
         products = inputs @ inputs.T
         dense = products.toarray() if isinstance(products, csr_matrix) else products
         yield encoder.modalities[m], dense
@@ -201,8 +219,17 @@ def inverse_of(kernel: Tensor, ridge: float) -> Tensor:
         return _inverse_of_rounded(kernel, ridge)
 
     inverse, _ = dpotri(factor, lower=True, overwrite_c=True)
-    lower = torch.from_numpy(inverse).tril_()
-    return lower + lower.tril(-1).t()
+    _fill_upper(inverse)
+    return torch.from_numpy(inverse)
+
+
+def _fill_upper(matrix: NDArray[np.float64]) -> None:
+    """Copy the lower triangle to the upper one, which LAPACK does not fill; in place, a block of rows at a time."""
+    for start in range(0, len(matrix), _BLOCK):
+        end = start + _BLOCK
+        diagonal = matrix[start:end, start:end]
+        diagonal[:] = np.tril(diagonal) + np.tril(diagonal, -1).T
+        matrix[start:end, end:] = matrix[end:, start:end].T
 
 
 def _inverse_of_rounded(kernel: Tensor, ridge: float) -> Tensor:
@@ -212,18 +239,12 @@ def _inverse_of_rounded(kernel: Tensor, ridge: float) -> Tensor:
     return inverse
 
 
-def _between(
-    encoder: EntityEncoder,
-    layer: KernelLayer,
-    modality: int,
-    entities: Tensor,
-    inputs: NDArray[np.float32],
-) -> NDArray[np.float32]:
+def _between(layer: KernelLayer, entities: Tensor) -> NDArray[np.float32]:
     """Compute the similarities of training entities, ``[n, n]``; 0 where one has no value."""
-    places = layer.place[entities].cpu()
-    is_available = encoder.availability[entities, modality].cpu().numpy()
+    places = layer.place[entities]
     square = np.zeros((len(entities), len(entities)), dtype=np.float32)
-    square[:, is_available] = np.asarray(inputs)[:, places[places >= 0].numpy()]
+    has_value = (places >= 0).cpu().numpy()
+    square[np.ix_(has_value, has_value)] = layer.between(places[places >= 0]).cpu().numpy()
     return square
 
 
@@ -238,9 +259,7 @@ def _inputs(
         return _bags(layer, power)[entities.cpu().numpy()]
 
     rows = entities[available]
-    if isinstance(layer, KernelLayer):
-        values = layer.similarities(rows)
-    elif isinstance(layer, DenseLayer):
+    if isinstance(layer, DenseLayer):
         values = layer.inputs(rows)
     else:
         assert isinstance(layer, CategoryLayer)

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from scipy.linalg import LinAlgError, cho_factor, cho_solve
+from scipy.sparse import csr_matrix
 
-from recbole_sibrar.model.training.teacher import weights_of_gram
+from recbole_sibrar.model.training.teacher import gram_of, weights_of_gram
 
 PENALTIES = (0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0)
 """Penalties of a regression to choose from."""
@@ -31,6 +32,9 @@ _PARTS = 5
 
 _CUT_OFF = 10
 """Places of a list that count."""
+
+MAX_ENTRIES = 250_000_000
+"""Largest number of similarities of all fields together, 1 GB: many fields are chosen on fewer items."""
 
 MAX_ITEMS = 4000
 """Items of the choice; of more, a random part is drawn. The penalty of a regression on content does not depend on their
@@ -72,23 +76,18 @@ class _Part:
     """Items held out as new ones, and the closed form of the others."""
 
     def __init__(
-        self,
-        matrix: NDArray[np.float32],
-        kernels: Kernels,
-        new: NDArray[np.bool_],
-        users: NDArray[np.int64],
+        self, matrix: csr_matrix, new: NDArray[np.bool_], users: NDArray[np.int64]
     ) -> None:
-        kept = np.flatnonzero(~new & matrix.any(0))
-        known = matrix[:, kept]
-        measured = users[known[users].any(1) & matrix[np.ix_(users, new)].any(1)]
-        self.profiles = known[measured]
-        self.found = matrix[np.ix_(measured, new)]
+        self.new = np.flatnonzero(new)
+        self.kept = np.flatnonzero(~new & (matrix.getnnz(axis=0) > 0))
+        known, found = matrix[:, self.kept], matrix[users][:, self.new]
+        is_measured = (known[users].getnnz(axis=1) > 0) & (found.getnnz(axis=1) > 0)
+        self.profiles = known[users[is_measured]].toarray()
+        self.found = found[is_measured].toarray()
         # of all users, as the penalty of EASE grows with their number
-        self.gram = torch.from_numpy(known.T @ known)
+        self.gram = torch.from_numpy(gram_of(known))
 
-        self.within = {name: kernel[np.ix_(kept, kept)] for name, kernel in kernels.items()}
-        self.across = {name: kernel[np.ix_(new, kept)] for name, kernel in kernels.items()}
-        popularity = np.log1p(known.sum(0))
+        popularity = np.log1p(np.asarray(known.sum(0)).ravel())
         self.popularity = popularity - popularity.mean()
         self.scores = cache(self._scores)
 
@@ -99,20 +98,25 @@ class _Part:
         scores /= max(scores.std(), 1e-6)
         return np.asarray(scores - scores.mean(1, keepdims=True))
 
-    def measure(self, numbers: ClosedForm) -> NDArray[np.float64]:
-        """Measure the nDCG of each user, with the new items as candidates."""
-        weights = dict(numbers.weights)
-        kernel = sum(weights[name] * own for name, own in self.within.items())
-        to_new = sum(weights[name] * own for name, own in self.across.items())
-        kernel = np.asarray(kernel, dtype=np.float32)
+    def measure(
+        self, numbers: ClosedForm, similarities: NDArray[np.float32]
+    ) -> NDArray[np.float64]:
+        """Measure the nDCG of each user, with the new items as candidates.
+
+        Args:
+            numbers: Numbers of the closed form.
+            similarities: Weighted similarities of all items of the choice.
+        """
+        kernel = similarities[np.ix_(self.kept, self.kept)]
         kernel[np.diag_indices_from(kernel)] += numbers.ridge
+        to_new = similarities[np.ix_(self.kept, self.new)]
 
         try:
             factor = cho_factor(kernel, overwrite_a=True, check_finite=False)
         except LinAlgError:
             # rounding has made eigenvalues negative: nothing worth choosing
             return np.zeros(len(self.found))
-        predictor = cho_solve(factor, np.asarray(to_new, dtype=np.float32).T, check_finite=False)
+        predictor = cho_solve(factor, to_new, check_finite=False)
         scores = self.scores(numbers.l2) + numbers.popularity * self.popularity
         return ndcg(scores @ predictor, self.found)
 
@@ -144,7 +148,7 @@ def ndcg(
 
 
 def choose_numbers(
-    matrix: NDArray[np.float32],
+    matrix: csr_matrix,
     kernels_of: Callable[[NDArray[np.int64]], Kernels],
     start: ClosedForm,
     is_open: Mapping[str, bool],
@@ -163,13 +167,27 @@ def choose_numbers(
         seed: Seed of the division.
     """
     rng = np.random.default_rng(seed)
-    parts = list(_divide(matrix, kernels_of, rng))
+    most = min(MAX_ITEMS, int((MAX_ENTRIES / max(len(start.weights), 1)) ** 0.5))
+    items = rng.permutation(matrix.shape[1])[:most]
+    # the parts of a large sample are large enough
+    parts = list(_divide(matrix[:, items], rng, _PARTS if len(items) < most else 2))
     if not parts:
         return start
 
+    kernels = kernels_of(items)
+
+    @lru_cache(maxsize=1)
+    def weighted(weights: tuple[tuple[str, float], ...]) -> NDArray[np.float32]:
+        total = np.zeros((len(items),) * 2, dtype=np.float32)
+        for name, weight in weights:
+            if weight > 0:
+                total += np.float32(weight) * kernels[name]
+        return total
+
     @cache
     def measure(numbers: ClosedForm) -> NDArray[np.float64]:
-        return np.concatenate([part.measure(numbers) for part in parts])
+        similarities = weighted(numbers.weights)
+        return np.concatenate([part.measure(numbers, similarities) for part in parts])
 
     numbers = start
     for _ in range(2):
@@ -185,25 +203,16 @@ def choose_numbers(
     return numbers
 
 
-def _divide(
-    matrix: NDArray[np.float32],
-    kernels_of: Callable[[NDArray[np.int64]], Kernels],
-    rng: np.random.Generator,
-) -> Iterator[_Part]:
+def _divide(matrix: csr_matrix, rng: np.random.Generator, n_parts: int) -> Iterator[_Part]:
     """Divide items into parts, of which each is new once; parts without a user that can be measured are left out."""
-    items = rng.permutation(matrix.shape[1])[:MAX_ITEMS]
-    users = rng.permutation(len(matrix))[:_MAX_USERS]
-    drawn = matrix[:, items]
-    kernels = kernels_of(items)
-
-    places = np.arange(len(items)) % _PARTS
-    n_parts = (
-        _PARTS if len(items) < MAX_ITEMS else 2
-    )  # the parts of a large sample are large enough
+    users = rng.permutation(matrix.shape[0])[:_MAX_USERS]
+    of_users = matrix[users]
+    places = np.arange(matrix.shape[1]) % _PARTS
     for part in range(n_parts):
         new = places == part
-        if (drawn[users][:, new].any(1) & drawn[users][:, ~new].any(1)).any():
-            yield _Part(drawn, kernels, new, users)
+        has_new = of_users[:, new].getnnz(axis=1) > 0
+        if (has_new & (of_users[:, ~new].getnnz(axis=1) > 0)).any():
+            yield _Part(matrix, new, users)
 
 
 def _climb(

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from logging import getLogger
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from sklearn.utils.extmath import randomized_svd
+from scipy.sparse import csr_matrix
 from torch import Tensor, nn
 
 from recbole_sibrar.config import RecommenderConfig, nearest, refuse
@@ -17,6 +17,12 @@ from recbole_sibrar.config.values import WeightByField
 from recbole_sibrar.data.modality import ModalityTable
 from recbole_sibrar.model.encoder import EntityEncoder
 from recbole_sibrar.model.layers import MLP, InteractionsLayer
+from recbole_sibrar.model.training.factors import (
+    StartFactors,
+    by_root,
+    start_factors,
+    training_matrix,
+)
 from recbole_sibrar.model.training.fitting import (
     Penalty,
     content_of,
@@ -24,86 +30,17 @@ from recbole_sibrar.model.training.fitting import (
     inverse_of,
     kernels_of,
     set_content,
+    set_ids,
 )
 from recbole_sibrar.model.training.held_out import ClosedForm, choose_numbers
 from recbole_sibrar.model.training.reloading import do_weights_follow
-from recbole_sibrar.model.training.teacher import LARGEST, as_rows, ease_weights
 from recbole_sibrar.names import ID, INTERACTIONS, Side
 
-_SMALLEST = 1e-4
-"""Share of the largest singular value below which a dimension is left out."""
-
-_SAMPLE = 1024
-"""Number of users whose scores are brought to a standard deviation of 1."""
+MAX_KNOWN = 16_000
+"""Known users or items that the closed form has at most; its matrices have their number on both sides."""
 
 _BEFORE = ClosedForm(l2=500.0, ridge=1.0, popularity=0.2, weights=())
 """Numbers before a choice."""
-
-
-@dataclass(frozen=True)
-class StartFactors:
-    """Embeddings that the encoders of both sides reproduce at the start."""
-
-    users: Tensor
-    """float ``[n_trained_users, k]``."""
-    items: Tensor
-    """float ``[n_trained_items, k]``."""
-    user_map: Tensor
-    """float ``[n_items, k]``: a user is the sum of these rows over the interactions, divided by the root of their
-    number, plus ``user_constant``."""
-    user_constant: Tensor
-    """float ``[k]``."""
-
-
-def start_factors(
-    matrix: Tensor, numbers: ClosedForm, left_out: Tensor | None, size: int, seed: int
-) -> StartFactors:
-    r"""Factor the scores of EASE, and add one dimension for the popularity of items.
-
-    With EASE's weights B, let R be the scores X B less the mean of each user, and R L the predictions of each item from
-    the content of the others. Its rows are brought to length 1 by a diagonal D, as every user counts alike, and have
-    the singular vectors U. A new item has the embedding predicted of :math:`(D R)^T U`; this is the reduced-rank
-    regression (Izenman, 1975) with predictions of left-out items, and keeps more of the scores of new items than the
-    singular vectors of X B. A user's vector is :math:`x` times ``user_map`` divided by :math:`\sqrt{n_u}`, so that the
-    scores of all users have a similar size. The last dimension adds :math:`c (\log(1 + n_i) - mean)`, with the count
-    n_i of an item and the number c for the popularity.
-
-    Args:
-        matrix: float ``[n_users, n_items]`` of zeros and ones; no row or column is empty.
-        numbers: Numbers of the closed form.
-        left_out: L, float ``[n_items, n_items]``: a column has the weights of the other items in the prediction of an
-            item; None without content.
-        size: Length k of the embeddings.
-        seed: Seed of the randomised decomposition.
-    """
-    weights = ease_weights(matrix, numbers.l2)
-    scores = matrix @ weights
-    maps = weights - weights.mean(1, keepdim=True)
-    if left_out is not None:
-        maps = maps @ left_out
-    predicted = matrix @ maps
-    lengths = predicted.norm(dim=1, keepdim=True).clamp(min=1e-6)
-
-    rank = min(size - 1, *scores.shape)
-    unit = (predicted / lengths).numpy()
-    left, values, right = randomized_svd(unit, rank, random_state=seed)
-    rank = int((values > _SMALLEST * values[0]).sum())
-    share = float((values**2).sum() / (unit**2).sum())
-    getLogger().info(f"warm_start: {share:.1%} of the closed form's scores fit into {rank} numbers")
-
-    user_map = matrix.new_zeros(matrix.shape[1], size)
-    items = torch.zeros_like(user_map)
-    user_map[:, :rank] = maps @ torch.from_numpy(right[:rank].T / values[:rank]).float()
-    items[:, :rank] = (scores / lengths).t() @ torch.from_numpy(left[:, :rank]).float()
-    roots = matrix.sum(1, keepdim=True).sqrt()
-    deviation = (matrix[:_SAMPLE] / roots[:_SAMPLE] @ user_map @ items.t()).std().clamp(min=1e-6)
-    user_map, items = user_map / deviation.sqrt(), items / deviation.sqrt()
-
-    popularity = matrix.sum(0).log1p()
-    constant = matrix.new_zeros(size)
-    constant[-1] = numbers.popularity**0.5
-    items[:, -1] = (popularity - popularity.mean()) * numbers.popularity**0.5
-    return StartFactors(matrix / roots @ user_map + constant, items, user_map, constant)
 
 
 @torch.no_grad()
@@ -122,7 +59,7 @@ def start_from_closed_form(
         seed: RecBole's ``seed``.
 
     Raises:
-        ConfigError: An encoder is not linear, or the data are too large.
+        ConfigError: An encoder is not linear.
     """
     # The closed form of large data takes minutes, and a checkpoint replaces its weights.
     if settings.warm_start == "none" or do_weights_follow():
@@ -131,23 +68,28 @@ def start_from_closed_form(
     for encoder in encoders.values():
         _check_linear(encoder)
     _check_weights(encoders, settings)
-    known = {side: encoder.trained.nonzero().flatten().cpu() for side, encoder in encoders.items()}
-    n = {side: len(entities) for side, entities in known.items()}
-    if max(n["user"], n["item"]) ** 2 > LARGEST:
-        found = f"none for {n['user']} users and {n['item']} items; a matrix has at most {LARGEST} entries"
-        refuse("warm_start", settings.warm_start, found)
+    items, users_of = encoders["item"], encoders["user"]
+    matrix = training_matrix(users, items.n_entities)
+    known = {
+        "user": _drawn(users_of.trained, seed),
+        "item": _most_read(items.trained, matrix),
+    }
+    profiles = by_root(matrix)[:, known["item"].numpy()]
+    matrix = matrix[:, known["item"].numpy()]
+    # of a large catalogue, some users have none of the items
+    with_items = np.flatnonzero(matrix.getnnz(axis=1))
+    places = np.flatnonzero(np.isin(with_items, known["user"].numpy()))
+    known["user"] = torch.from_numpy(with_items[places])
+    matrix, profiles = matrix[with_items], profiles[with_items]
 
-    assert users.indices is not None
-    assert users.offsets is not None
-    matrix = as_rows(users.indices, users.offsets, encoders["item"].n_entities)[known["user"]][
-        :, known["item"]
-    ]
-    numbers = _choose(encoders["item"], known["item"], matrix, settings, seed)
-    inverse = _content_inverse(encoders["item"], known["item"], numbers)
+    numbers = _choose(items, known["item"], matrix, settings, seed)
+    inverse = _content_inverse(items, known["item"], numbers)
     left_out = None if inverse is None else _left_out(inverse)
-    factors = start_factors(matrix, numbers, left_out, encoders["user"].embedding_size, seed)
+    size = users_of.embedding_size
+    factors = start_factors(matrix, numbers, left_out, size, seed, profiles, places)
+    del left_out
 
-    targets = {"user": factors.users, "item": factors.items}
+    targets = {"user": factors.users_of(profiles[places]), "item": factors.items}
     for side, encoder in encoders.items():
         _set_identity(encoder)
         importance = targets["item" if side == "user" else "user"].std(0)
@@ -164,11 +106,54 @@ def start_from_closed_form(
             inverse if is_content else None,
             settings.warm_start_ridge,
         )
-    _set_user_map(encoders["user"], known["item"], factors)
+    _set_user_map(users_of, known["item"], factors)
+    set_ids(users_of, torch.from_numpy(with_items), factors.users_of(profiles))
+    set_ids(items, known["item"], factors.items)
+
+
+def constant_loss(model: nn.Module, is_shared: bool) -> Tensor:
+    """Return a loss of 0 whose gradient leaves all weights as they are.
+
+    Args:
+        model: The model.
+        is_shared: True for a training by several processes, which wait for a gradient of each parameter.
+    """
+    parameters = list(model.parameters())
+    if not is_shared:
+        # gradients of all, and what an optimiser keeps of them, would take three times the memory of the model
+        parameters = [min(parameters, key=Tensor.numel)]
+    return torch.stack([parameter.sum() for parameter in parameters]).sum() * 0
+
+
+def _drawn(trained: Tensor, seed: int) -> Tensor:
+    """Draw the known entities that the closed form has, ascending."""
+    known = trained.nonzero().flatten().cpu()
+    if len(known) <= MAX_KNOWN:
+        return known
+
+    chosen = np.random.default_rng(seed).permutation(len(known))[:MAX_KNOWN]
+    getLogger().info(f"warm_start: {MAX_KNOWN} of {len(known)} users, drawn at random")
+    return known[torch.from_numpy(np.sort(chosen))]
+
+
+def _most_read(trained: Tensor, matrix: csr_matrix) -> Tensor:
+    """Choose the known items with the most interactions, ascending."""
+    known = trained.nonzero().flatten().cpu()
+    if len(known) <= MAX_KNOWN:
+        return known
+
+    counts = torch.from_numpy(matrix.getnnz(axis=0))[known]
+    chosen = counts.argsort(descending=True, stable=True)[:MAX_KNOWN]
+    share = float(counts[chosen].sum() / counts.sum())
+    getLogger().info(
+        f"warm_start: the {MAX_KNOWN} of {len(known)} items with the most interactions, "
+        f"{share:.1%} of all; others are encoded by their content"
+    )
+    return known[chosen.sort().values]
 
 
 def _choose(
-    items: EntityEncoder, known: Tensor, matrix: Tensor, settings: RecommenderConfig, seed: int
+    items: EntityEncoder, known: Tensor, matrix: csr_matrix, settings: RecommenderConfig, seed: int
 ) -> ClosedForm:
     """Read the numbers of the closed form, and choose those that are left open on held-out items."""
     given = {
@@ -189,7 +174,7 @@ def _choose(
     def kernels_of_some(places: NDArray[np.int64]) -> dict[str, NDArray[np.float32]]:
         return dict(kernels_of(items, content, known[torch.from_numpy(places)]))
 
-    chosen = choose_numbers(matrix.numpy(), kernels_of_some, before, is_open, seed)
+    chosen = choose_numbers(matrix, kernels_of_some, before, is_open, seed)
     getLogger().info(f"warm_start: {chosen} (open ones chosen on held-out training items)")
     return chosen
 
@@ -210,10 +195,10 @@ def _content_inverse(items: EntityEncoder, known: Tensor, numbers: ClosedForm) -
     return inverse_of(kernel, numbers.ridge)
 
 
-def _left_out(inverse: Tensor) -> Tensor:
+def _left_out(inverse: Tensor) -> NDArray[np.float32]:
     r"""Compute the weights of the others in the prediction of each item, :math:`-P_{ji} / P_{ii}` for the inverse P."""
     weights = (-inverse / inverse.diagonal()).float()
-    return weights.fill_diagonal_(0)
+    return weights.fill_diagonal_(0).numpy()
 
 
 def _check_weights(encoders: Mapping[Side, EntityEncoder], settings: RecommenderConfig) -> None:

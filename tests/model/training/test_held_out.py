@@ -6,14 +6,14 @@ from collections.abc import Mapping
 
 import numpy as np
 import pytest
-import torch
 from numpy.typing import NDArray
+from scipy.sparse import csr_matrix
 from sklearn.kernel_ridge import KernelRidge
 from sklearn.linear_model import Ridge
 from sklearn.metrics import ndcg_score
 
+from recbole_sibrar.model.training.factors import start_factors
 from recbole_sibrar.model.training.held_out import ClosedForm, choose_numbers, ndcg
-from recbole_sibrar.model.training.warm_start import start_factors
 
 Kernels = Mapping[str, NDArray[np.float32]]
 N_USERS, N_ITEMS = 400, 80
@@ -47,7 +47,7 @@ def chosen(
     def of(items: NDArray[np.int64]) -> Kernels:
         return {name: kernel[np.ix_(items, items)] for name, kernel in kernels.items()}
 
-    first, second = (choose_numbers(matrix, of, START, keys, seed=1) for _ in range(2))
+    first, second = (choose_numbers(csr_matrix(matrix), of, START, keys, seed=1) for _ in range(2))
     return first, second
 
 
@@ -104,9 +104,10 @@ def test_factors_of_new_items_are_the_best(
     rank = 4
     left = np.linalg.svd(predicted)[0][:, :rank]
 
-    tensors = torch.from_numpy(matrix), torch.from_numpy(left_out).float()
-    factors = start_factors(tensors[0], START, tensors[1], rank + 1, seed=0)
-    users = factors.users[:, :rank].numpy()
+    sparse = csr_matrix(matrix)
+    profiles = csr_matrix(matrix / np.sqrt(matrix.sum(1, keepdims=True)), dtype=np.float32)
+    factors = start_factors(sparse, START, left_out.astype(np.float32), rank + 1, 0, profiles)
+    users = factors.users_of(profiles)[:, :rank].numpy()
     # the same space of users, whatever the basis
     assert (
         np.linalg.matrix_rank(np.hstack([users / np.linalg.norm(users, axis=0), 0 * left])) == rank

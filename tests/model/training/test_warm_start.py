@@ -306,12 +306,37 @@ def test_the_preset_starts_and_trains(data: ExampleData, name: str, rate: float)
     assert (0 < moved.max() < 1e-4) == (rate > 0)
 
 
-def test_too_many_items_for_a_start(data: ExampleData, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("recbole_sibrar.model.training.warm_start.LARGEST", 48)  # 6 users, 7 items
-    with pytest.raises(
-        ConfigError, match="warm_start: found 'ease', allowed is none for 6 users and 7 items"
-    ):
-        SiBraR(data.config("SiBraR", **START), data)
+def test_start_of_a_large_catalogue(data: ExampleData, monkeypatch: pytest.MonkeyPatch) -> None:
+    # 6 of the 7 known items: those with the most interactions
+    monkeypatch.setattr("recbole_sibrar.model.training.warm_start.MAX_KNOWN", 6)
+    model = SiBraR(data.config("SiBraR", **START), data).eval()
+    scores = model.encode_users() @ model.encode_items(modalities=["text"]).t()
+
+    matrix = data.matrix[1:, 1:8].astype(float)
+    chosen = np.sort(np.argsort(-matrix.sum(0), kind="stable")[:6])
+    kernel = np.exp(cosine_similarity(data.vectors[1:].astype(float)) - 1)
+    targets = np.zeros((8, 6))
+    # a user's whole history counts for the size of the scores
+    scores_of_all = ease_scores(matrix[:, chosen]) / np.sqrt(matrix.sum(1, keepdims=True))
+    popularity = np.log(1 + matrix[:, chosen].sum(0))
+    own = scores_of_all / scores_of_all.std(ddof=1) + POPULARITY * (popularity - popularity.mean())
+    targets[chosen] = own.T
+    mean = targets[chosen].mean(0)
+    model_of_content = KernelRidge(kernel="precomputed", alpha=RIDGE)
+    model_of_content.fit(kernel[np.ix_(chosen, chosen)], targets[chosen] - mean)
+    expected = model_of_content.predict(kernel[:, chosen]) + mean
+    assert scores.detach().numpy()[1:, 1:] == pytest.approx(expected.T, abs=1e-3)
+
+
+@pytest.mark.parametrize("modalities", [["id"], ["interactions", "id"]])
+def test_free_embeddings_of_all_users(
+    data: ExampleData, monkeypatch: pytest.MonkeyPatch, modalities: list[str]
+) -> None:
+    exact = SiBraR(data.config("SiBraR", **{**START, "user_modalities": modalities}), data).eval()
+    monkeypatch.setattr("recbole_sibrar.model.training.warm_start.MAX_KNOWN", 7)
+    other = SiBraR(data.config("SiBraR", **{**START, "user_modalities": ["interactions"]}), data)
+    found = [model.encode_users() @ model.encode_items().t() for model in (exact, other.eval())]
+    assert found[0].detach().numpy() == pytest.approx(found[1].detach().numpy(), abs=1e-4)
 
 
 @pytest.mark.parametrize(
