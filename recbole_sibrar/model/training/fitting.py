@@ -80,7 +80,7 @@ def set_content(
         layer = layer if encoder.is_table else first_layer(encoder, names.index(ID))
         assert isinstance(layer, IdLayer)
         layer.embedding.weight[known] = targets.to(layer.embedding.weight) * (
-            encoder.config.aggregation == "mean"
+            encoder.is_table or encoder.config.aggregation == "mean"
         )
 
     rest = _fit(encoder, content_of(encoder), known, targets, importance, numbers, inverse)
