@@ -139,7 +139,7 @@ class RecommenderConfig:
     warm_start: str
     """Weights at the start: random (``none``), or a closed form (``ease``)."""
     warm_start_l2: float | None
-    """Regularisation of EASE in the closed form; None to choose it on held-out training items, like the next three."""
+    """Regularisation of EASE in the closed form; None to choose it on held-out entities, like the next three."""
     warm_start_ridge: float | None
     """Penalty of the regression on content in the closed form."""
     warm_start_weights: WeightByField | None

@@ -189,6 +189,21 @@ def choose_numbers(
         similarities = weighted(numbers.weights)
         return np.concatenate([part.measure(numbers, similarities) for part in parts])
 
+    return climb(start, is_open, measure)
+
+
+def climb(
+    start: ClosedForm,
+    is_open: Mapping[str, bool],
+    measure: Callable[[ClosedForm], NDArray[np.float64]],
+) -> ClosedForm:
+    """Move the open numbers, one at a time, in two rounds; see :func:`choose_numbers`.
+
+    Args:
+        start: Numbers to begin with.
+        is_open: ``l2``, ``ridge``, ``popularity`` or ``weights``, True for numbers to choose.
+        measure: Returns the nDCG of users.
+    """
     numbers = start
     for _ in range(2):
         if is_open["ridge"]:

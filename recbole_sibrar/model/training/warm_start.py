@@ -13,6 +13,7 @@ from scipy.sparse import csr_matrix
 from torch import Tensor, nn
 
 from recbole_sibrar.config import RecommenderConfig, nearest, refuse
+from recbole_sibrar.config.fields import NEW_SHARE
 from recbole_sibrar.config.values import WeightByField
 from recbole_sibrar.data.modality import ModalityTable
 from recbole_sibrar.model.encoder import EntityEncoder
@@ -33,6 +34,7 @@ from recbole_sibrar.model.training.fitting import (
     set_ids,
 )
 from recbole_sibrar.model.training.held_out import ClosedForm, choose_numbers
+from recbole_sibrar.model.training.held_out_users import choose_for_users
 from recbole_sibrar.model.training.reloading import do_weights_follow
 from recbole_sibrar.names import ID, INTERACTIONS, Side
 
@@ -70,7 +72,7 @@ def start_from_closed_form(
     _check_weights(encoders, settings)
     items, users_of = encoders["item"], encoders["user"]
     matrix = training_matrix(users, items.n_entities)
-    known = {
+    known: dict[Side, Tensor] = {
         "user": _drawn(users_of.trained, seed),
         "item": _most_read(items.trained, matrix),
     }
@@ -82,28 +84,32 @@ def start_from_closed_form(
     known["user"] = torch.from_numpy(with_items[places])
     matrix, profiles = matrix[with_items], profiles[with_items]
 
-    numbers = _choose(items, known["item"], matrix, settings, seed)
-    inverse = _content_inverse(items, known["item"], numbers)
+    matrices: dict[Side, csr_matrix] = {"user": matrix[places], "item": matrix}
+    numbers = _numbers(encoders, known, matrices, settings, seed)
+    of_items = numbers["item"]
+    inverse = None if of_items is None else _content_inverse(items, known["item"], of_items)
     left_out = None if inverse is None else _left_out(inverse)
+    leading = of_items or numbers["user"] or _BEFORE
     size = users_of.embedding_size
-    factors = start_factors(matrix, numbers, left_out, size, seed, profiles, places)
+    factors = start_factors(matrix, leading, left_out, size, seed, profiles, places)
     del left_out
 
     targets = {"user": factors.users_of(profiles[places]), "item": factors.items}
     for side, encoder in encoders.items():
         _set_identity(encoder)
         importance = targets["item" if side == "user" else "user"].std(0)
-        chosen = dict(numbers.weights) if side == "item" else {}
-        own = {**_given_weights(encoder, settings), **chosen}
-        is_content = side == "item" and inverse is not None
-        penalty = Penalty(numbers.ridge if is_content else settings.warm_start_ridge, own)
+        given = _given_weights(encoder, settings)
+        penalty = Penalty(settings.warm_start_ridge, given)
+        chosen = numbers[side]
+        if chosen is not None and chosen.weights:
+            penalty = Penalty(chosen.ridge, {**given, **dict(chosen.weights)})
         set_content(
             encoder,
             known[side],
             targets[side],
             importance,
             penalty,
-            inverse if is_content else None,
+            inverse if side == "item" else None,
             settings.warm_start_ridge,
         )
     _set_user_map(users_of, known["item"], factors)
@@ -152,18 +158,64 @@ def _most_read(trained: Tensor, matrix: csr_matrix) -> Tensor:
     return known[chosen.sort().values]
 
 
+def _numbers(
+    encoders: Mapping[Side, EntityEncoder],
+    known: Mapping[Side, Tensor],
+    matrices: Mapping[Side, csr_matrix],
+    settings: RecommenderConfig,
+    seed: int,
+) -> dict[Side, ClosedForm | None]:
+    """Choose the numbers of both sides; None for a side whose regression chooses its penalty by itself.
+
+    The side with the larger share of new entities chooses the penalty of EASE and the weight of the popularity, for
+    both: lists of new users and lists of new items need others.
+    """
+    shares: dict[Side, float] = {}
+    for side, encoder in encoders.items():
+        n = encoder.n_entities - 1  # without the padding
+        shares[side] = 1 - int(encoder.trained.sum()) / n if content_of(encoder) else 0.0
+
+    first: Side = "user" if shares["user"] > shares["item"] else "item"
+    second: Side = "item" if first == "user" else "user"
+    found: dict[Side, ClosedForm | None] = {second: None}
+    leading = _choose(encoders[first], known[first], matrices[first], settings, seed)
+    found[first] = leading
+    # without new entities, there is nothing to choose for
+    if shares[second] > NEW_SHARE * shares[first]:
+        found[second] = _choose(
+            encoders[second], known[second], matrices[second], settings, seed, leading
+        )
+    return found
+
+
 def _choose(
-    items: EntityEncoder, known: Tensor, matrix: csr_matrix, settings: RecommenderConfig, seed: int
+    encoder: EntityEncoder,
+    known: Tensor,
+    matrix: csr_matrix,
+    settings: RecommenderConfig,
+    seed: int,
+    leading: ClosedForm | None = None,
 ) -> ClosedForm:
-    """Read the numbers of the closed form, and choose those that are left open on held-out items."""
+    """Read the numbers of the closed form, and choose those that are left open on held-out entities of a side.
+
+    Args:
+        encoder: Encoder of the side.
+        known: Training entities of the side.
+        matrix: float ``[n_users, n_items]``, with the training entities of the side alone.
+        settings: Keys of the closed form.
+        seed: RecBole's ``seed``.
+        leading: Numbers of the other side, which settle those that are common to both; None for none.
+    """
     given = {
         "l2": settings.warm_start_l2,
         "ridge": settings.warm_start_ridge,
         "popularity": settings.warm_start_popularity,
     }
-    given_weights = _given_weights(items, settings)
-    content = content_of(items)
-    weights = {items.modalities[m]: given_weights[items.modalities[m]] for m in content}
+    if leading is not None:
+        given |= {"l2": leading.l2, "popularity": leading.popularity}
+    given_weights = _given_weights(encoder, settings)
+    content = content_of(encoder)
+    weights = {encoder.modalities[m]: given_weights[encoder.modalities[m]] for m in content}
     fixed = {name: value for name, value in given.items() if value is not None}
     before = replace(_BEFORE, weights=tuple(weights.items()), **fixed)
     is_open = {name: value is None for name, value in given.items()}
@@ -172,10 +224,12 @@ def _choose(
         return before
 
     def kernels_of_some(places: NDArray[np.int64]) -> dict[str, NDArray[np.float32]]:
-        return dict(kernels_of(items, content, known[torch.from_numpy(places)]))
+        return dict(kernels_of(encoder, content, known[torch.from_numpy(places)]))
 
-    chosen = choose_numbers(matrix, kernels_of_some, before, is_open, seed)
-    getLogger().info(f"warm_start: {chosen} (open ones chosen on held-out training items)")
+    side = encoder.config.side
+    choose = choose_numbers if side == "item" else choose_for_users
+    chosen = choose(matrix, kernels_of_some, before, is_open, seed)
+    getLogger().info(f"warm_start: {chosen} (open ones chosen on held-out training {side}s)")
     return chosen
 
 
