@@ -91,8 +91,15 @@ def build_part(material: Material) -> Part:
         runs_section(data),
     ]
     name = data.folder.absolute().name
-    title, lead = story.heading(data), story.lead(data, material.missing)
-    return Part(name, title, lead, "; ".join(options) + ".", sections, read_data(data))
+    return Part(
+        name,
+        title=story.heading(data),
+        lead=story.lead(data),
+        keys="; ".join(options) + ".",
+        sections=sections,
+        findings=story.findings(data, material.missing),
+        strip=read_data(data),
+    )
 
 
 def _results(material: Material) -> Section:
@@ -294,7 +301,7 @@ def _projections(frame: pd.DataFrame) -> ChartSet:
     for name, part in chosen.groupby("name", sort=False):
         parts[str(name)] = part
     panels = draw_panels(parts)
-    title = "Items by each of their modalities, at unit length, in the plane of most variance; "
-    title += "all panels alike"
+    title = "Embeddings of items from each modality alone, at unit length, on their two "
+    title += "principal components; all panels have one scale"
     about = f"Scatter plots. {title}."
     return ChartSet("model", [PageFigure("projections", "", title, about, [panels])])
