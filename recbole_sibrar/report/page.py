@@ -115,7 +115,7 @@ def _css(colour: Colour) -> str:
     return f"light-dark({colour.light},{colour.dark})"
 
 
-def _soft(text: str) -> Markup:
+def _soft(text: str, signs: str = "=,:_/+@") -> Markup:
     """Let a long name break after its signs, and so not inside a number or a word."""
     # Markup escapes the pieces, and a lookbehind keeps the signs.
-    return Markup("<wbr>").join(re.split(r"(?<=[=,:_/+@])", str(text)))
+    return Markup("<wbr>").join(re.split(rf"(?<=[{signs}])", str(text)))

@@ -121,6 +121,8 @@ def lead(data: ComparisonFolder) -> str:
         return ""
 
     best = str(means.index[0])
+    if len(means) == 1:
+        return f"{best} has the {metric_title(metric)} {means.iloc[0]:.4f}, without another model to compare it with."
     n_first = 0
     for name in data.metrics:
         n_first += ranked(data, name).index[:1].tolist() == [best]
