@@ -60,6 +60,10 @@ napoleon_numpy_docstring = False
 doctest_test_doctest_blocks = "default"
 trim_doctest_flags = True
 
+# Addresses: sphinx-build -b linkcheck
+
+linkcheck_ignore = [r"http://(127\.0\.0\.1|localhost)"]  # servers of the examples
+
 # Pages
 
 html_theme = "furo"
