@@ -69,6 +69,7 @@ linkcheck_ignore = [r"http://(127\.0\.0\.1|localhost)"]  # servers of the exampl
 html_theme = "furo"
 html_title = "recbole-sibrar"
 html_static_path = ["static"]
+html_css_files = ["site.css"]
 html_js_files = ["accessible.js"]
 html_show_sourcelink = False
 html_copy_source = False
