@@ -90,6 +90,15 @@ def test_the_lead_names_the_studied_model(comparison: Path) -> None:
     assert "text is missed most: without it, 27 % of the nDCG@10 is lost." in text  # 0.22 of 0.3
 
 
+def test_a_study_of_fewer_runs_says_so(comparison: Path) -> None:
+    note = "The study has 1 of the 2 runs of these models"
+    file = comparison / "missing" / "missing.csv"
+    assert Reader(report.run(comparison)[0]).text.count(note) == 1  # that of the gap
+    missing = pd.read_csv(file)
+    missing[missing["checkpoint"] == missing["checkpoint"][0]].to_csv(file, index=False)
+    assert Reader(report.run(comparison)[0]).text.count(note) == 3
+
+
 def test_the_lead_says_that_none_is_missed(comparison: Path) -> None:
     file = comparison / "missing" / "missing.csv"
     missing = pd.read_csv(file)
