@@ -60,11 +60,16 @@ napoleon_numpy_docstring = False
 doctest_test_doctest_blocks = "default"
 trim_doctest_flags = True
 
+# Addresses: sphinx-build -b linkcheck
+
+linkcheck_ignore = [r"http://(127\.0\.0\.1|localhost)"]  # servers of the examples
+
 # Pages
 
 html_theme = "furo"
 html_title = "recbole-sibrar"
 html_static_path = ["static"]
+html_css_files = ["site.css"]
 html_js_files = ["accessible.js"]
 html_show_sourcelink = False
 html_copy_source = False

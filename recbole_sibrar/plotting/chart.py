@@ -63,6 +63,17 @@ class Series:
         """``x`` as text."""
         return [x if isinstance(x, str) else f"{x:g}" for x in self.x]
 
+    def interval(self, position: int) -> tuple[float, float] | None:
+        """Return the ends of the error bar of a point; None without one, as for a single run.
+
+        Args:
+            position: Position of the point.
+        """
+        if self.low is None or self.high is None:
+            return None
+        ends = self.low[position], self.high[position]
+        return ends if all(map(isfinite, ends)) else None
+
 
 @dataclass(frozen=True)
 class Level:

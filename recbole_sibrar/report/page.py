@@ -17,7 +17,7 @@ from recbole_sibrar.report.chart_page import ChartSet
 from recbole_sibrar.report.data_strip import DataStrip
 from recbole_sibrar.report.page_tables import Table
 
-__all__ = ["STYLES", "Part", "Section", "render"]
+__all__ = ["STYLES", "Finding", "Part", "Section", "render"]
 
 STYLES = ("theme.css", "page.css", "table.css", "chart.css", "panel.css", "media.css")
 """Style sheets of the page; later files override earlier ones."""
@@ -46,6 +46,16 @@ class Section:
 
 
 @dataclass(frozen=True)
+class Finding:
+    """A sentence below the lead, with the question it answers."""
+
+    label: str
+    """The question in a word or two."""
+    text: str
+    """The answer."""
+
+
+@dataclass(frozen=True)
 class Part:
     """Part of the page about one comparison or one search."""
 
@@ -54,11 +64,13 @@ class Part:
     title: str
     """Its subject in words, such as split and data set."""
     lead: str
-    """First sentences: the best model."""
+    """First sentence: the best model."""
     keys: str
     """Options in small print."""
     sections: Sequence[Section]
     """In order."""
+    findings: Sequence[Finding] = field(default_factory=list)
+    """What else was learnt, below the lead."""
     strip: DataStrip = field(default_factory=DataStrip)
     """Size of the data."""
 
@@ -103,7 +115,7 @@ def _css(colour: Colour) -> str:
     return f"light-dark({colour.light},{colour.dark})"
 
 
-def _soft(text: str) -> Markup:
+def _soft(text: str, signs: str = "=,:_/+@") -> Markup:
     """Let a long name break after its signs, and so not inside a number or a word."""
     # Markup escapes the pieces, and a lookbehind keeps the signs.
-    return Markup("<wbr>").join(re.split(r"(?<=[=,:_/+@])", str(text)))
+    return Markup("<wbr>").join(re.split(rf"(?<=[{signs}])", str(text)))

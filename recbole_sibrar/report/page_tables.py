@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from math import isinf, isnan
 from typing import Any
 
@@ -117,13 +118,16 @@ def results_table(
     """
     blocks = summary.blocks(metrics)
     has_views = any(without_view(metric)[1] for metric in metrics)
+    columns = _columns(blocks) if has_views else metrics
 
     rows = []
     groups = []
     for block in blocks:
+        places = dict(zip(block.titles, block.places, strict=True))
         for name, row in cells.items():
             runs = results[results["name"] == name]
-            values = [_mean(row[place], runs, metrics[place]) for place in block.places]
+            found = {title: _mean(row[i], runs, metrics[i]) for title, i in places.items()}
+            values = [found.get(title, number(None)) for title in columns]
             rows.append([Value(name), *values, number(float(runs["minutes"].mean()), ".1f")])
             groups.append(_title(block.head).replace("\n", " "))
 
@@ -134,8 +138,14 @@ def results_table(
         return Table("results", caption, ["Model", *map(_title, metrics), "Minutes"], rows)
 
     views = {COLD: "Cold:\nnew", WARM: "Warm:\nknown", ALL: "All"}
-    titles = [views[title] for title in blocks[0].titles]
+    titles = [views[title] for title in columns]
     return Table("results", caption, ["Model", *titles, "Minutes"], rows, "metric", groups)
+
+
+def _columns(blocks: Sequence[summary.Block]) -> list[str]:
+    """List the views that any metric has; another one may lack some of them."""
+    known = set(chain.from_iterable(block.titles for block in blocks))
+    return [view for view in (COLD, WARM, ALL) if view in known]
 
 
 def _mean(cell: Cell, runs: pd.DataFrame, metric: str) -> Value:

@@ -91,8 +91,15 @@ def build_part(material: Material) -> Part:
         runs_section(data),
     ]
     name = data.folder.absolute().name
-    title, lead = story.heading(data), story.lead(data, material.missing)
-    return Part(name, title, lead, "; ".join(options) + ".", sections, read_data(data))
+    return Part(
+        name,
+        title=story.heading(data),
+        lead=story.lead(data),
+        keys="; ".join(options) + ".",
+        sections=sections,
+        findings=story.findings(data, material.missing),
+        strip=read_data(data),
+    )
 
 
 def _results(material: Material) -> Section:
@@ -135,8 +142,18 @@ def _worth(material: Material) -> Section:
         none = "Not available: no model in the study of missing modalities has several of them."
         return Section("worth", title, absent=none)
     text = "A modality carries much if it alone is far from chance. "
-    text += "It is missed much if all but it fall far behind all."
+    text += f"It is missed much if all but it fall far behind all.{_studied(material, missing)}"
     return Section("worth", title, text, chart_sets=[chart_set("model", charts)])
+
+
+def _studied(material: Material, study: pd.DataFrame) -> str:
+    """Say that a study has fewer runs than the results; empty if it has all of its models."""
+    models = set(study["name"])
+    n_runs = sum(run.name in models for run in material.data.runs)
+    n_studied = study["checkpoint"].nunique()
+    if n_studied >= n_runs:
+        return ""
+    return f" The study has {n_studied} of the {n_runs} runs of these models: its means can differ from the results."
 
 
 def _significance(material: Material) -> Section:
@@ -249,7 +266,7 @@ def _missing(material: Material) -> Section:
     text = "Trained models, evaluated while values of modalities are lost at random, "
     text += "and with some modalities alone. "
     text += "Error bars: standard deviation over draws and seeds. "
-    text += "With nothing left, the order is random."
+    text += f"With nothing left, the order is random.{_studied(material, frame)}"
     charts = [chart_set("metric", charts) for charts in sets]
     # A study of losses alone has no subsets.
     folded = [subsets] if subsets.rows else []
@@ -268,6 +285,7 @@ def _gap(material: Material) -> Section:
     text += (
         "for each pair of modalities; mean over the seeds, with the mean ends of their intervals."
     )
+    text += _studied(material, frame)
     if material.projection is not None:
         sets.insert(0, _projections(_best_first(material.projection, material)))
     return Section(
@@ -294,7 +312,7 @@ def _projections(frame: pd.DataFrame) -> ChartSet:
     for name, part in chosen.groupby("name", sort=False):
         parts[str(name)] = part
     panels = draw_panels(parts)
-    title = "Items by each of their modalities, at unit length, in the plane of most variance; "
-    title += "all panels alike"
+    title = "Embeddings of items from each modality alone, at unit length, on their two "
+    title += "principal components; all panels have one scale"
     about = f"Scatter plots. {title}."
     return ChartSet("model", [PageFigure("projections", "", title, about, [panels])])

@@ -1,9 +1,9 @@
-"""Title and first sentences of the page, made from the data."""
+"""Title, first sentence and findings of the page, made from the data."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from math import inf, isnan
+from math import isinf, isnan
 from typing import Any
 
 import pandas as pd
@@ -14,10 +14,11 @@ from recbole_sibrar.plotting.chart import Level
 from recbole_sibrar.plotting.style import metric_title
 from recbole_sibrar.quick_start.group.folder import ComparisonFolder
 from recbole_sibrar.quick_start.group.results import LEVEL
+from recbole_sibrar.report.page import Finding
 from recbole_sibrar.report.page_tables import p_text
 from recbole_sibrar.report.worth import Worth, measure_worth
 
-__all__ = ["chance", "heading", "is_smaller_better", "lead", "levels", "ranked"]
+__all__ = ["chance", "findings", "heading", "is_smaller_better", "lead", "levels", "ranked"]
 
 _COLD = {"item": "New items", "user": "New users", "both": "New users and new items"}
 
@@ -108,14 +109,11 @@ def levels(data: ComparisonFolder, missing: pd.DataFrame | None, metric: str) ->
     return found
 
 
-def lead(data: ComparisonFolder, missing: pd.DataFrame | None) -> str:
-    """Write the first sentences.
-
-    They name the best model, its lead, its significance, chance and the modality that counts most.
+def lead(data: ComparisonFolder) -> str:
+    """Name the best model; empty without any result.
 
     Args:
         data: The comparison.
-        missing: Rows of a study of missing modalities, if there is one.
     """
     metric = data.valid_metric
     means = ranked(data, metric)
@@ -123,6 +121,8 @@ def lead(data: ComparisonFolder, missing: pd.DataFrame | None) -> str:
         return ""
 
     best = str(means.index[0])
+    if len(means) == 1:
+        return f"{best} has the {metric_title(metric)} {means.iloc[0]:.4f}, without another model to compare it with."
     n_first = 0
     for name in data.metrics:
         n_first += ranked(data, name).index[:1].tolist() == [best]
@@ -130,16 +130,28 @@ def lead(data: ComparisonFolder, missing: pd.DataFrame | None) -> str:
     n_metrics = len(data.metrics)
     metrics = f"{n_metrics} metric{'s' if n_metrics > 1 else ''}"
     about = f"the best {metric_title(metric)} ({means.iloc[0]:.4f})"
-    sentences = [f"{best} has {about} and is first in {n_first} of {metrics}."]
+    return f"{best} has {about} and is first in {n_first} of {metrics}."
+
+
+def findings(data: ComparisonFolder, missing: pd.DataFrame | None) -> list[Finding]:
+    """Write what a reader asks next: significance, views, chance, and the modality that counts most.
+
+    Args:
+        data: The comparison.
+        missing: Rows of a study of missing modalities, if there is one.
+    """
+    metric = data.valid_metric
+    means = ranked(data, metric)
+    found = []
     if len(means) > 1:
-        sentences.append(_difference(data, means, metric))
-    sentences.append(_views(data, metric))
+        found.append(Finding("Second", _difference(data, means, metric)))
+    found.append(Finding("Cold, warm", _views(data, metric)))
 
     level = chance(missing, metric)
     if level is not None:
-        sentences.append(f"Chance, with all modalities missing, is {level:.4f}.")
-    sentences.append(_modalities(missing, list(means.index), metric))
-    return " ".join(filter(None, sentences))
+        found.append(Finding("Chance", f"{level:.4f}, with all modalities missing."))
+    found += _modalities(missing, list(means.index), metric)
+    return [finding for finding in found if finding.text]
 
 
 def _views(data: ComparisonFolder, metric: str) -> str:
@@ -157,12 +169,7 @@ def _views(data: ComparisonFolder, metric: str) -> str:
 def _difference(data: ComparisonFolder, means: pd.Series[float], metric: str) -> str:
     """Compare the best model with the second."""
     best, second = str(means.index[0]), str(means.index[1])
-    share = abs(means.iloc[0] / means.iloc[1] - 1) if means.iloc[1] else inf
-    if share < inf:
-        side = "below" if is_smaller_better(metric) else "above"
-        text = f"It is {100 * share:.0f} % {side} {second}"
-    else:
-        text = f"Second is {second} with 0"
+    text = _ahead(means, metric)
 
     rows = data.significance
     if rows.empty:
@@ -176,30 +183,59 @@ def _difference(data: ComparisonFolder, means: pd.Series[float], metric: str) ->
 
     p = float(pair["p_t_bonferroni"].iloc[0])
     verdict = "a significant difference" if p < LEVEL else "no significant difference"
-    return f"{text}, {verdict} ({p_text(p)}, corrected)."
+    return f"{text}, {verdict} ({p_text(p)}, corrected){_seeds_ahead(data, best, second, metric)}."
 
 
-def _modalities(missing: pd.DataFrame | None, order: Sequence[str], metric: str) -> str:
+def _ahead(means: pd.Series[float], metric: str) -> str:
+    """Write how far the best model is ahead of the second."""
+    first, second = means.iloc[:2]
+    name = means.index[1]
+    if first == second:
+        return f"{name} has the same {metric_title(metric)}"
+    if not second or isinf(first):
+        return f"Second is {name} with {second:.4g}"
+
+    percent = 100 * abs(first / second - 1)
+    side = "below" if is_smaller_better(metric) else "above"
+    return f"It is {percent:{'.0f' if percent >= 1 else '.1g'}} % {side} {name}"
+
+
+def _seeds_ahead(data: ComparisonFolder, best: str, second: str, metric: str) -> str:
+    """Count the seeds in which the best model is ahead; empty for a single one."""
+    rows = data.results[data.results["name"].isin((best, second))]
+    # A row for each seed; those without a value of both models are left out.
+    seeds = rows.pivot_table(metric, "seed", "name").reindex(columns=[best, second]).dropna()
+    if len(seeds) < 2:
+        return ""
+
+    difference = seeds[best] - seeds[second]
+    n_ahead = int((difference < 0).sum() if is_smaller_better(metric) else (difference > 0).sum())
+    return f", and ahead in {n_ahead} of {len(seeds)} seeds"
+
+
+def _modalities(missing: pd.DataFrame | None, order: Sequence[str], metric: str) -> list[Finding]:
     """Name the modality that carries most alone, and the one that is missed most."""
     # The shares of the sentences would have no meaning for errors.
     if missing is None or is_smaller_better(metric):
-        return ""
+        return []
 
     # The best model in the study: the best of all can be one without modalities.
     for name in order:
         worth = measure_worth(missing, name, "item", metric)
         if worth is not None and worth.full > 0:
             whose = "its modalities" if name == order[0] else f"the modalities of {name}"
-            return f"{_carrier(worth, whose)} {_missed(worth, metric)}".strip()
-    return ""
+            carrier = Finding("Carries most", _carrier(worth, whose, metric))
+            return [carrier, Finding("When missing", _missed(worth, metric))]
+    return []
 
 
-def _carrier(worth: Worth, whose: str) -> str:
+def _carrier(worth: Worth, whose: str, metric: str) -> str:
     if not worth.alone:
         return ""
     first = max(worth.alone, key=lambda name: worth.alone[name])
     share = 100 * worth.alone[first] / worth.full
-    return f"Of {whose}, {first} alone keeps most: {share:.0f} %."
+    kept = f"{share:.0f} % of the {metric_title(metric)}"
+    return f"Of {whose}, {first} alone keeps most: {kept}."
 
 
 def _missed(worth: Worth, metric: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 from collections.abc import Callable
+from itertools import combinations
 from pathlib import Path
 
 import pandas as pd
@@ -163,10 +164,89 @@ def _write_studies(folder: Path) -> None:
     pd.DataFrame(gap).to_csv(folder / "gap" / "gap.csv", index=False)
 
 
+MODALITIES = (
+    "interactions",
+    "sentence_embedding_of_the_description",
+    "image_embedding_resnet152_of_the_cover_picture",
+    "release_year",
+    "audio",
+    "category_and_subcategory_of_the_shop,second_level",
+    "price",
+    "publisher",
+)
+"""Eight modalities, some with long names."""
+
+
+def write_hard_comparison(folder: Path) -> Path:
+    """The comparison with eight modalities, views, and a metric without a value of one model."""
+    write_comparison(folder, studies=False)
+    results = pd.read_csv(folder / "results.csv")
+    for view, shift in (("cold", -0.04), ("warm", 0.1)):
+        results[f"ndcg@10[{view}]"] = results["ndcg@10"] + shift
+        results[f"gini@10[{view}]"] = results["gini@10"]
+    results.loc[results["name"] == STRANGE, ["gini@10", "gini@10[cold]"]] = float("nan")
+    results.to_csv(folder / "results.csv", index=False)
+
+    fields = [f"item field: {name} (vector, size 2048, 75.5 % available)" for name in MODALITIES]
+    for log in folder.glob("runs/*/log.txt"):
+        log.write_text(LOG + "\n".join(fields), encoding="utf-8")
+    _write_hard_studies(folder)
+    return folder
+
+
+def _write_hard_studies(folder: Path) -> None:
+    draw = random.Random(1)
+    rows = []
+    gap = []
+    points = []
+    for run in sorted(folder.glob("runs/[!P]*")):
+        about = {"model": "SiBraR", "checkpoint": str(run / "checkpoint" / "model.pth")}
+        common = {**about, "side": "item", "share_missing": 0.5}
+        subsets = [[name] for name in MODALITIES]
+        subsets += [[other for other in MODALITIES if other != name] for name in MODALITIES]
+        for subset in subsets:
+            chosen = {"experiment": "subset", "modalities": "+".join(subset)}
+            rows.append({**common, **chosen, "ndcg@10": 0.1 + draw.random() / 5})
+        for rate in (0.0, 0.5, 1.0):
+            loss = {"experiment": "loss", "modalities": "+".join(MODALITIES), "rate": rate}
+            rows.append(
+                {**common, **loss, "seed": 1, "share_missing": rate, "ndcg@10": 0.3 - rate / 5}
+            )
+        for first, second in combinations(MODALITIES, 2):
+            pair = {"first": first, "second": second, "measure": "cosine_ratio"}
+            gap.append({**about, **pair, "value": draw.random(), "low": 0.0, "high": 1.0})
+        for name in MODALITIES:
+            place = {"x": draw.random(), "y": draw.random(), "about": "81% of the variance"}
+            points.append({**about, "modality": name, **place})
+
+    pd.DataFrame(rows).to_csv(folder / "missing.csv", index=False)
+    pd.DataFrame(gap).to_csv(folder / "gap.csv", index=False)
+    pd.DataFrame(points).to_csv(folder / "projection.csv", index=False)
+
+
+def write_bare_comparison(folder: Path) -> Path:
+    """One run of one model, without baselines, tests and studies."""
+    write_comparison(folder, studies=False, groups=False)
+    results = pd.read_csv(folder / "results.csv")
+    results[:1].to_csv(folder / "results.csv", index=False)
+    (folder / "significance.csv").unlink()
+    return folder
+
+
+COMPARISONS = {"hard": write_hard_comparison, "bare": write_bare_comparison}
+"""Comparisons at the ends of what there is."""
+
+
 @pytest.fixture(scope="session")
 def make_comparison() -> Callable[..., Path]:
     """Writes a comparison: ``make_comparison(folder)``."""
     return write_comparison
+
+
+@pytest.fixture(scope="session")
+def comparisons() -> dict[str, Callable[[Path], Path]]:
+    """Writers of comparisons at the ends of what there is."""
+    return COMPARISONS
 
 
 @pytest.fixture

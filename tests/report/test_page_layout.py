@@ -85,16 +85,19 @@ def _write_comparison(folder: Path, make_comparison: Callable[..., Path]) -> Pat
     return report.run(folder)[0]
 
 
-@pytest.fixture(scope="module", params=["comparison", "search"])
+@pytest.fixture(scope="module", params=["comparison", "hard", "bare", "search"])
 def browser(
     request: pytest.FixtureRequest,
     tmp_path_factory: pytest.TempPathFactory,
     make_comparison: Callable[..., Path],
+    comparisons: dict[str, Callable[[Path], Path]],
     make_search: Callable[..., tuple[Record, Plan]],
 ) -> Iterator[webdriver.Chrome]:
     """Chromium with a page."""
     folder = tmp_path_factory.mktemp("page")
-    if request.param == "comparison":
+    if request.param in comparisons:
+        page = report.run(comparisons[request.param](folder / "comparison"))[0]
+    elif request.param == "comparison":
         page = _write_comparison(folder / "comparison", make_comparison)
     else:
         page = folder / "search.html"

@@ -99,6 +99,13 @@ def test_other_gap_texts_are_whole(n_models: int, n_modalities: int) -> None:
     assert _outside(plots.heat_map(_gaps(n_models, n_modalities))) == []
 
 
+def test_heat_maps_of_six_models_fit_a_page() -> None:
+    figure = plots.heat_map(_gaps(6, 3))
+    heads = [axes.get_title().split("\n")[-1] for axes in figure.axes[:-1]]  # the last is the scale
+    assert heads == [which for which in ("same item", "different items") * 2 for _ in range(3)]
+    assert figure.get_figwidth() < 11
+
+
 def test_eight_modalities_differ_in_look() -> None:
     figure = plots.projection(_samples(1, 8))
     looks = {

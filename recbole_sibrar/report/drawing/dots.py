@@ -92,7 +92,9 @@ def draw_dots(chart: Chart) -> Dots:
     else:
         rows = [_row(name, points, scale, chart) for name, points in _points(chart).items()]
 
-    levels = [LevelLine(_level_name(level), scale.at(level.value)) for level in chart.levels]
+    # An infinite level, such as that of an error, has no place on an axis.
+    finite = [level for level in chart.levels if isfinite(level.value)]
+    levels = [LevelLine(_level_name(level), scale.at(level.value)) for level in finite]
     return Dots(chart, rows, scale.ticks(), levels)
 
 
@@ -150,7 +152,7 @@ def _mark(series: Series, i: int, scale: Scale, chart: Chart) -> Mark:
     texts = [series.name if name == series.name else f"{series.name}, {name}"]
     texts.append(f"{chart.y_title}: {short(value)}")
     low = high = None
-    ends = _interval(series, i)
+    ends = series.interval(i)
     if ends:
         low, high = scale.at(ends[0]), scale.at(ends[1])
         texts[-1] += f" ({short(ends[0])} to {short(ends[1])})"
@@ -159,12 +161,5 @@ def _mark(series: Series, i: int, scale: Scale, chart: Chart) -> Mark:
 
     # A single run is the dot itself.
     seeds = series.seeds[i] if i < len(series.seeds) else ()
-    several = scale.places(seeds) if len(seeds) > 1 else []
+    several = scale.places(filter(isfinite, seeds)) if len(seeds) > 1 else []
     return Mark(series, scale.at(value), low, high, several, "\n".join(texts))
-
-
-def _interval(series: Series, i: int) -> tuple[float, float] | None:
-    # The mean of a single run has no deviation.
-    if series.low is None or series.high is None or not isfinite(series.low[i]):
-        return None
-    return series.low[i], series.high[i]

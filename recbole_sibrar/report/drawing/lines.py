@@ -176,10 +176,11 @@ def _point(series: Series, i: int, chart: Chart, x: Scale, y: Scale) -> Point:
         about = f"best {about.partition(',')[0]}"
     hint = f"{series.name}\n{about}: {place:g}\n{chart.y_title}: {short(series.y[i])}"
     low = high = None
-    if series.low is not None and series.high is not None and isfinite(series.low[i]):
-        low = round(100 - y.at(series.low[i]), 2)
-        high = round(100 - y.at(series.high[i]), 2)
-        hint += f" ({short(series.low[i])} to {short(series.high[i])})"
+    ends = series.interval(i)
+    if ends:
+        low = round(100 - y.at(ends[0]), 2)
+        high = round(100 - y.at(ends[1]), 2)
+        hint += f" ({short(ends[0])} to {short(ends[1])})"
     if i < len(series.details):
         hint += f"\n{series.details[i]}"
     return Point(x.at(place), round(100 - y.at(series.y[i]), 2), low, high, hint)

@@ -9,11 +9,12 @@ function fieldInputs(place, fields, prefix) {
   const hints = { token_seq: "labels, separated by spaces", float: "a number" };
   for (const field of fields) {
     const id = `${prefix}-${field.name}`;
-    const input = element("input", { id, autocomplete: "off", "data-field": field.name, "data-type": field.type });
+    const about = `${id}-hint`;
+    const input = element("input", { id, autocomplete: "off", "aria-describedby": about, "data-field": field.name, "data-type": field.type });
     const hint = field.type === "float_seq" ? `${field.size} numbers, separated by spaces` : hints[field.type] || "a label";
-    input.placeholder = hint;
     if (field.type === "float") input.inputMode = "decimal";
-    place.append(element("div", {}, element("label", { for: id }, field.name), input));
+    // Below the input: as a placeholder, a narrow one would cut it.
+    place.append(element("div", {}, element("label", { for: id }, field.name), input, element("span", { id: about, class: "small" }, hint)));
   }
 }
 
@@ -197,6 +198,7 @@ async function describeItem() {
     ]);
     find("neighbours").replaceChildren(...near.similar[0].similar.map(itemRow));
     find("audience").replaceChildren(...liked.audiences[0].users.map(({ user, score }) => itemRow({ item: user, score })));
+    find("item-answers").hidden = false;
     say("item-message", "");
   } catch (error) {
     say("item-message", error.message, true);
@@ -263,7 +265,7 @@ async function start() {
 
   if (model.items.display.length) {
     find("filter-part").hidden = false;
-    find("filter").placeholder = `expression over ${model.items.display.join(", ")}`;
+    find("filter-hint").textContent = `expression over ${model.items.display.join(", ")}`;
   }
   if (model.has_modalities) {
     find("switches").hidden = false;

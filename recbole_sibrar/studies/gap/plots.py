@@ -271,31 +271,40 @@ def heat_map(frame: pd.DataFrame) -> Figure:
     measures = ("cosine_same", "cosine_different")
     side = frame["side"].iloc[0]
 
+    # Models stand side by side, in further pairs of rows beyond the widest page.
+    n_columns = min(len(titles), _N_COLUMNS)
+    n_rows = 2 * -(-len(titles) // n_columns)
     with matplotlib.rc_context({**STYLE, "axes.grid": False}):
         size = max(0.55 * len(names) + 1.1, 2.4)
-        figure = _new(size * len(titles) + 1.2, 2 * size + 0.3)
-        panels = figure.subplots(2, len(titles), squeeze=False)
+        figure = _new(size * n_columns + 1.2, n_rows * size + 0.3)
+        panels = figure.subplots(n_rows, n_columns, squeeze=False)
 
         # One scale of colours for all panels.
-        largest = frame.loc[frame["measure"].isin(measures), "value"].max()
-        for column, title in enumerate(titles):
+        largest = max(float(frame.loc[frame["measure"].isin(measures), "value"].max()), 1e-6)
+        for position, title in enumerate(titles):
+            block, column = divmod(position, n_columns)
             rows = frame[frame["name"] == title]
-            for row, measure in enumerate(measures):
-                axes = panels[row, column]
+            for i, measure in enumerate(measures):
+                axes = panels[2 * block + i, column]
                 matrix = _matrix(rows[rows["measure"] == measure], names, measure == "cosine_same")
-                image = axes.imshow(matrix, cmap="cividis", vmin=0, vmax=max(float(largest), 1e-6))
-                _write_numbers(axes, matrix, largest)
+                _draw_matrix(axes, matrix, largest)
 
                 axes.set_xticks(range(len(names)), names, rotation=35, ha="right")
                 axes.set_yticks(range(len(names)), names if not column else [""] * len(names))
-                about = (f"same {side}", f"different {side}s")[row]
+                about = (f"same {side}", f"different {side}s")[i]
                 axes.set_title(f"{wrapped(title, size - 0.5)}\n{about}", fontsize=9)
-        figure.colorbar(image, ax=panels, label="mean cosine distance", shrink=0.7)
+
+        used = [axes for axes in panels.flat if axes.images]
+        for unused in set(panels.flat) - set(used):
+            unused.remove()
+        image = used[0].images[0]
+        figure.colorbar(image, ax=used, label="mean cosine distance", shrink=0.7)
     return figure
 
 
-def _write_numbers(axes: Any, matrix: NDArray[Any], largest: float) -> None:
-    """Write the numbers into the cells of a heat map."""
+def _draw_matrix(axes: Any, matrix: NDArray[Any], largest: float) -> None:
+    """Draw a heat map with a number in each cell."""
+    axes.imshow(matrix, cmap="cividis", vmin=0, vmax=largest)
     for (i, j), value in np.ndenumerate(matrix):
         text = "" if np.isnan(value) else f"{value:.2f}"
         # The colours of cividis are dark below the middle of the scale.

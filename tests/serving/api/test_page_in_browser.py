@@ -133,6 +133,8 @@ def test_new_visitor_by_keyboard(page: webdriver.Chrome, model: Recommender) -> 
 
 
 def test_new_item(page: webdriver.Chrome, model: Recommender) -> None:
+    assert not page.find_element(By.ID, "item-answers").is_displayed()  # headings of nothing
+    assert page.find_element(By.ID, "item-field-genre-hint").text == "labels, separated by spaces"
     page.find_element(By.ID, "item-field-genre").send_keys("scifi")
     page.find_element(By.ID, "item-field-year").send_keys("1999", Keys.ENTER)
     WebDriverWait(page, 20).until(lambda _: _names(page, "audience"))
