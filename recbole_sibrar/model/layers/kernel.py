@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from recbole_sibrar.data.modality import ModalityKind, ModalityTable
+from recbole_sibrar.model.layers.precision import linear
 from recbole_sibrar.model.layers.tables import Table
 
 _KEPT = 50_000_000
@@ -69,6 +70,9 @@ class KernelLayer(Table):
         True
     """
 
+    precision: str | None = None
+    """Precision of products in training, as in :class:`~recbole_sibrar.model.layers.Linear`."""
+
     values: Tensor
     rows: Tensor | None
     landmarks: Tensor
@@ -124,7 +128,8 @@ class KernelLayer(Table):
         similarities = self.similarities(rows)
         if self.training:
             similarities = self._with_own(similarities, rows)
-        return functional.linear(similarities, self.weight, self.bias)
+        precision = self.precision if self.training else None
+        return linear(similarities, self.weight, self.bias, precision)
 
     def _with_own(self, similarities: Tensor, rows: Tensor) -> Tensor:
         """Replace the similarity of each landmark to itself by ``own``."""
