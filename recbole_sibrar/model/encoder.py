@@ -284,6 +284,9 @@ class EntityEncoder(nn.Module):
         Args:
             entities: int64 ``[b]``, occurrences of entities.
         """
+        # Embeddings of known entities alone need neither distinct cells nor a stand-in.
+        if self.is_table and self.ranks is None and bool(self.availability[entities].all()):
+            return Encoded(gather_rows(self.projections[0].embedding.weight, entities))
         if self.config.modality_sampling and len(self.modalities) > 1:
             return self._encode_drawn(entities)
         return self._encode_available(entities)
