@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
-__all__ = ["Linear", "linear", "products_in", "set_precision"]
+__all__ = ["Linear", "Precise", "linear", "products_in", "set_precision"]
 
 
 @contextmanager
@@ -63,7 +63,7 @@ class _Product(torch.autograd.Function):
         return result
 
     @staticmethod
-    @once_differentiable  # type: ignore[untyped-decorator]
+    @once_differentiable
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         rows, weight = ctx.saved_tensors
         (gradient,) = gradients
@@ -99,7 +99,18 @@ def linear(rows: Tensor, weight: Tensor, bias: Tensor, precision: str | None) ->
     return _product(rows, weight, bias, precision)
 
 
-class Linear(nn.Linear):
+class Precise(nn.Module):
+    """Layer whose products can have a precision of their own in training."""
+
+    precision: str | None = None
+    """A precision of ``torch.set_float32_matmul_precision``; None for the current one."""
+
+    def linear(self, rows: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+        """Compute :func:`linear` in the precision of the layer; inference keeps all digits."""
+        return linear(rows, weight, bias, self.precision if self.training else None)
+
+
+class Linear(Precise, nn.Linear):
     """Linear layer whose products can have a precision of their own in training.
 
     Example:
@@ -109,12 +120,9 @@ class Linear(nn.Linear):
         torch.Size([4, 2])
     """
 
-    precision: str | None = None
-    """A precision of ``torch.set_float32_matmul_precision``; None for the current one."""
-
     def forward(self, input: Tensor) -> Tensor:
-        """Map ``[n, in]`` to ``[n, out]``; inference keeps all digits."""
-        return linear(input, self.weight, self.bias, self.precision if self.training else None)
+        """Map ``[n, in]`` to ``[n, out]``."""
+        return self.linear(input, self.weight, self.bias)
 
 
 def set_precision(module: nn.Module, precision: str) -> None:
@@ -127,5 +135,5 @@ def set_precision(module: nn.Module, precision: str) -> None:
         True
     """
     for layer in module.modules():
-        if hasattr(layer, "precision") and precision != "highest":
+        if isinstance(layer, Precise) and precision != "highest":
             layer.precision = precision
