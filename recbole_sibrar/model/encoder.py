@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from recbole_sibrar.config import EncoderConfig
 from recbole_sibrar.data.modality import ModalityKind, ModalityTable, with_known_labels
 from recbole_sibrar.model.branches import aggregate, gather_aggregate, gather_views, make_branches
-from recbole_sibrar.model.hiding import fill_missing
+from recbole_sibrar.model.hiding import fill_missing, mean_of_rows
 from recbole_sibrar.model.layers import BatchNorm, IdLayer, Projection, make_scaling, to_float32
 from recbole_sibrar.model.layers.gathering import distinct, gather_rows
 from recbole_sibrar.model.layers.precision import set_precision
@@ -286,7 +286,8 @@ class EntityEncoder(nn.Module):
         """
         # Embeddings of known entities alone need neither distinct cells nor a stand-in.
         if self.is_table and self.ranks is None and bool(self.availability[entities].all()):
-            return Encoded(gather_rows(self.projections[0].embedding.weight, entities))
+            table = self.get_parameter("projections.0.embedding.weight")
+            return Encoded(gather_rows(table, entities))
         if self.config.modality_sampling and len(self.modalities) > 1:
             return self._encode_drawn(entities)
         return self._encode_available(entities)
@@ -362,19 +363,16 @@ class EntityEncoder(nn.Module):
         """
         # Block by block: the views of all entities at once may not fit the memory.
         ids = torch.arange(self.n_entities, device=self.availability.device)
-        parts = [self.encode(part, columns) for part in torch.split(ids, block)]
-        of_blocks, with_any = zip(*parts, strict=True)
-        embeddings = torch.cat(of_blocks)
-        has_any = torch.cat(with_any)
+        has_any = torch.empty_like(ids, dtype=torch.bool)
+        dtype = next(self.parameters()).dtype
+        embeddings = torch.empty((len(ids), self.embedding_size), dtype=dtype, device=ids.device)
+        for part in torch.split(ids, block):
+            embeddings[part], has_any[part] = self.encode(part, columns)
 
         mean = self.stand_in
         if mean is None:
-            known = has_any & self.trained
-            mean = embeddings.new_zeros(embeddings.shape[1])
-            if bool(known.any()):
-                mean = embeddings[known].mean(0)
-
-        embeddings = torch.where(has_any[:, None], embeddings, mean)
+            mean = mean_of_rows(embeddings, has_any & self.trained)
+        embeddings[~has_any] = mean
         embeddings[0] = 0
         return embeddings, mean
 
