@@ -100,7 +100,9 @@ class MLP(nn.Sequential):
                 layers.append(BatchNorm(sizes[i]))
 
             if output_activation or not is_last:
-                layers.append(make_activation(activation))
+                # In place: what linear layers and batch norm return is needed nowhere else.
+                is_relu = activation == "relu"
+                layers.append(nn.ReLU(inplace=True) if is_relu else make_activation(activation))
         super().__init__(*layers)
 
     def forward(self, input: Tensor, shared: Shared | None = None) -> Tensor:
