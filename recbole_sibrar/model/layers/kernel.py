@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from recbole_sibrar.data.modality import ModalityKind, ModalityTable
+from recbole_sibrar.model.layers.precision import Precise
 from recbole_sibrar.model.layers.tables import Table
 
 _KEPT = 50_000_000
@@ -42,7 +43,7 @@ def soft_bins(numbers: Tensor) -> Tensor:
     return torch.exp(-0.5 * ((clipped[:, None] - grid) / _BIN_WIDTH) ** 2)
 
 
-class KernelLayer(Table):
+class KernelLayer(Precise, Table):
     r"""Linear layer on similarities to landmarks: ``[n] ids -> [n, out]``.
 
     A similarity is :math:`\exp(cos(v, l) - 1)`. The landmarks are the vectors of the training
@@ -135,7 +136,7 @@ class KernelLayer(Table):
         similarities = self.similarities(rows)
         if self.training:
             similarities = self._with_own(similarities, rows)
-        return functional.linear(similarities, self.weight, self.bias)
+        return self.linear(similarities, self.weight, self.bias)
 
     def _with_own(self, similarities: Tensor, rows: Tensor) -> Tensor:
         """Replace the similarity of each landmark to itself by ``own``."""

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from recbole_sibrar.data.modality import ModalityTable
+from recbole_sibrar.model.layers.precision import Linear
 
 
 class Table(nn.Module):
@@ -53,7 +54,7 @@ class DenseLayer(Table):
     def __init__(self, table: ModalityTable, out: int, scaling: nn.Module | None = None) -> None:
         super().__init__(table)
         self.scaling = scaling or nn.Identity()
-        self.linear = nn.Linear(table.size, out)
+        self.linear = Linear(table.size, out)
 
     def inputs(self, rows: Tensor) -> Tensor:
         """Return the scaled values ``[n, size]`` of the entities ``rows``."""
