@@ -43,6 +43,10 @@ MAX_KNOWN = 16_000
 _MANY = 0.25
 """Share of new entities on the second side, relative to that on the first, from which on it has a choice of its own."""
 
+_OF_FIELDS = 0.02
+"""Factor of what the fields of users predict: a known user has a taste of its own. No factor changes the ranking of a
+new user."""
+
 _BEFORE = ClosedForm(l2=500.0, ridge=1.0, popularity=0.2, weights=())
 """Numbers before a choice."""
 
@@ -100,6 +104,8 @@ def start_from_closed_form(
     importance = {"user": targets["item"].std(0), "item": targets["user"].std(0)}
     weights = user_weights(np.diff(profiles[places].indptr))
     targets["user"][:, :-1] *= torch.from_numpy(weights)[:, None]
+    if INTERACTIONS in users_of.modalities:
+        targets["user"] *= _OF_FIELDS
     ridge = _exact_ridge(settings, of_items)
     for side, encoder in encoders.items():
         _set_identity(encoder)
@@ -324,5 +330,7 @@ def _set_user_map(encoder: EntityEncoder, items: Tensor, factors: StartFactors) 
     layer = first_layer(encoder, encoder.modalities.index(INTERACTIONS))
     assert isinstance(layer, InteractionsLayer)
     layer.embedding.weight.zero_()
-    layer.embedding.weight[items] = factors.user_map.to(layer.bias)
-    layer.bias.copy_(factors.user_constant)
+    # as large as the mean with the fields, which are small, divides them
+    n = 1 + len(content_of(encoder))
+    layer.embedding.weight[items] = n * factors.user_map.to(layer.bias)
+    layer.bias.copy_(n * factors.user_constant)

@@ -150,3 +150,11 @@ def test_known_items_are_nearly_exact_for_new_users() -> None:
     keys = {"item_aggregation": "sum", "projection_kernel": "exponential"}
     found = scores_of(item_modalities=["interactions", "text"], **keys)[5]
     assert np.corrcoef(exact, found)[0, 1] > 0.98
+
+
+def test_known_users_have_a_taste_of_their_own() -> None:
+    keys = {"item_modalities": ["id"], "warm_start_ridge": 0.4}
+    with_fields = scores_of(**keys)[:5]
+    alone = scores_of(**keys, user_eval_modalities=["interactions"])[:5]
+    for fields, own in zip(with_fields, alone, strict=True):
+        assert np.corrcoef(fields, own)[0, 1] > 0.99
