@@ -106,7 +106,9 @@ class MultimodalRecommender(GeneralRecommender):
         """Make what the configuration asks for: first weights, parts of the loss, averages."""
         settings = self.settings
         encoders: dict[Side, EntityEncoder] = {"user": self.user_encoder, "item": self.item_encoder}
-        check_new_items(self.user_encoder, self.item_encoder, settings.new_item_share)
+        # without a learning rate no step treats items as new
+        share = 0.0 if self.learning_rate == 0 else settings.new_item_share
+        check_new_items(self.user_encoder, self.item_encoder, share)
         users = tables["user"][INTERACTIONS]
         self.set_start = partial(start_from_closed_form, encoders, users, settings, config["seed"])
         # the checkpoint of a resumed run has other weights; without one, its training sets them

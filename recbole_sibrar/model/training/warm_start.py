@@ -13,7 +13,6 @@ from scipy.sparse import csr_matrix
 from torch import Tensor, nn
 
 from recbole_sibrar.config import RecommenderConfig, nearest, refuse
-from recbole_sibrar.config.fields import NEW_SHARE
 from recbole_sibrar.config.values import WeightByField
 from recbole_sibrar.data.modality import ModalityTable
 from recbole_sibrar.model.encoder import EntityEncoder
@@ -33,13 +32,20 @@ from recbole_sibrar.model.training.fitting import (
     set_content,
     set_ids,
 )
-from recbole_sibrar.model.training.held_out import ClosedForm, choose_numbers
-from recbole_sibrar.model.training.held_out_users import choose_for_users
+from recbole_sibrar.model.training.held_out import PENALTIES, ClosedForm, choose_numbers
+from recbole_sibrar.model.training.held_out_users import choose_for_users, user_weights
 from recbole_sibrar.model.training.reloading import do_weights_follow
 from recbole_sibrar.names import ID, INTERACTIONS, Side
 
 MAX_KNOWN = 16_000
 """Known users or items that the closed form has at most; its matrices have their number on both sides."""
+
+_MANY = 0.25
+"""Share of new entities on the second side, relative to that on the first, from which on it has a choice of its own."""
+
+_OF_FIELDS = 0.02
+"""Factor of what the fields of users predict: a known user has a taste of its own. No factor changes the ranking of a
+new user."""
 
 _BEFORE = ClosedForm(l2=500.0, ridge=1.0, popularity=0.2, weights=())
 """Numbers before a choice."""
@@ -95,11 +101,16 @@ def start_from_closed_form(
     del left_out
 
     targets = {"user": factors.users_of(profiles[places]), "item": factors.items}
+    importance = {"user": targets["item"].std(0), "item": targets["user"].std(0)}
+    weights = user_weights(np.diff(profiles[places].indptr))
+    targets["user"][:, :-1] *= torch.from_numpy(weights)[:, None]
+    if INTERACTIONS in users_of.modalities:
+        targets["user"] *= _OF_FIELDS
+    ridge = _exact_ridge(settings, of_items)
     for side, encoder in encoders.items():
         _set_identity(encoder)
-        importance = targets["item" if side == "user" else "user"].std(0)
         given = _given_weights(encoder, settings)
-        penalty = Penalty(settings.warm_start_ridge, given)
+        penalty = Penalty(ridge if side == "item" else settings.warm_start_ridge, given)
         chosen = numbers[side]
         if chosen is not None and chosen.weights:
             penalty = Penalty(chosen.ridge, {**given, **dict(chosen.weights)})
@@ -107,14 +118,24 @@ def start_from_closed_form(
             encoder,
             known[side],
             targets[side],
-            importance,
+            importance[side],
             penalty,
             inverse if side == "item" else None,
-            settings.warm_start_ridge,
+            ridge,
         )
     _set_user_map(users_of, known["item"], factors)
     set_ids(users_of, torch.from_numpy(with_items), factors.users_of(profiles))
     set_ids(items, known["item"], factors.items)
+
+
+def _exact_ridge(settings: RecommenderConfig, of_items: ClosedForm | None) -> float | None:
+    """Return the penalty of the regressions of items without numbers of their own; None to choose it.
+
+    Where new users get known items, nothing is predicted of other items: the best fit is the best model.
+    """
+    if settings.warm_start_ridge is not None or of_items is not None:
+        return settings.warm_start_ridge
+    return min(PENALTIES)
 
 
 def constant_loss(model: nn.Module, is_shared: bool) -> Tensor:
@@ -180,8 +201,8 @@ def _numbers(
     found: dict[Side, ClosedForm | None] = {second: None}
     leading = _choose(encoders[first], known[first], matrices[first], settings, seed)
     found[first] = leading
-    # without new entities, there is nothing to choose for
-    if shares[second] > NEW_SHARE * shares[first]:
+    # a few entities without interactions are no reason for a choice
+    if shares[second] > _MANY * shares[first]:
         found[second] = _choose(
             encoders[second], known[second], matrices[second], settings, seed, leading
         )
@@ -309,5 +330,7 @@ def _set_user_map(encoder: EntityEncoder, items: Tensor, factors: StartFactors) 
     layer = first_layer(encoder, encoder.modalities.index(INTERACTIONS))
     assert isinstance(layer, InteractionsLayer)
     layer.embedding.weight.zero_()
-    layer.embedding.weight[items] = factors.user_map.to(layer.bias)
-    layer.bias.copy_(factors.user_constant)
+    # as large as the mean with the fields, which are small, divides them
+    n = 1 + len(content_of(encoder))
+    layer.embedding.weight[items] = n * factors.user_map.to(layer.bias)
+    layer.bias.copy_(n * factors.user_constant)

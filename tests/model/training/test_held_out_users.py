@@ -51,7 +51,8 @@ def test_new_users_by_scikit_learn(world: tuple[NDArray[np.float32], Kernels]) -
         others = np.delete(np.arange(N_ITEMS), item)
         ease = Ridge(alpha=NUMBERS.l2, fit_intercept=False).fit(known[:, others], known[:, item])
         scores[:, item] = ease.predict(known[:, others])
-    scores /= np.sqrt(known.sum(1, keepdims=True))
+    # the root, and back by the fourth root
+    scores /= known.sum(1, keepdims=True) ** 0.25
     scores -= scores.mean(1, keepdims=True)
     popularity = np.log1p(known.sum(0))
     targets = scores / scores.std() + 0.3 * (popularity - popularity.mean())
@@ -100,26 +101,31 @@ class UsersOfGroups(ExampleData):
         return tables
 
 
+KEYS: dict[str, Any] = {
+    "branch_hidden_sizes": [],
+    "batch_norm": "none",
+    "normalize_branch_input": False,
+    "warm_start": "ease",
+    "warm_start_l2": 3.0,
+    "warm_start_popularity": 0.0,
+    "warm_start_weights": 1.0,
+    "user_modalities": ["interactions", "group"],
+    "modality_sampling": False,
+    "contrastive": "none",
+}
+
+
+def scores_of(**keys: Any) -> np.ndarray:
+    """Score known items for all users."""
+    data = UsersOfGroups()
+    model = SiBraR(data.config("SiBraR", **KEYS, **keys), data).eval()
+    return (model.encode_users() @ model.encode_items().t()).detach().numpy()[1:, 1:8]
+
+
 @pytest.mark.parametrize("how", ["mean", "sum"])
 def test_a_new_user_by_its_group(how: str) -> None:
-    keys: dict[str, Any] = {
-        "branch_hidden_sizes": [],
-        "batch_norm": "none",
-        "normalize_branch_input": False,
-        "warm_start": "ease",
-        "warm_start_l2": 3.0,
-        "warm_start_ridge": 0.4,
-        "warm_start_popularity": 0.0,
-        "warm_start_weights": 1.0,
-        "user_modalities": ["interactions", "group"],
-        "item_modalities": ["id"],
-        "item_aggregation": how,
-        "modality_sampling": False,
-        "contrastive": "none",
-    }
-    data = UsersOfGroups()
-    model = SiBraR(data.config("SiBraR", **keys), data).eval()
-    found = (model.encode_users() @ model.encode_items().t()).detach().numpy()[6, 1:8]
+    keys = {"item_modalities": ["id"], "item_aggregation": how, "warm_start_ridge": 0.4}
+    found, data = scores_of(**keys)[5], UsersOfGroups()
 
     matrix = data.matrix[1:6, 1:8].astype(float)
     scores = np.zeros(matrix.shape)
@@ -128,7 +134,7 @@ def test_a_new_user_by_its_group(how: str) -> None:
         ease = Ridge(alpha=3.0, fit_intercept=False).fit(matrix[:, others], matrix[:, item])
         scores[:, item] = ease.predict(matrix[:, others])
     # less the mean of each user, as a user's ranking does not depend on it
-    scores = (scores - scores.mean(1, keepdims=True)) / np.sqrt(matrix.sum(1, keepdims=True))
+    scores = (scores - scores.mean(1, keepdims=True)) / matrix.sum(1, keepdims=True) ** 0.25
 
     groups, mean = data.groups[1:], scores.mean(0)
     kernel = (groups[:, None] == groups).astype(float)
@@ -137,3 +143,18 @@ def test_a_new_user_by_its_group(how: str) -> None:
     expected = model_of_groups.predict(kernel[5:, :5])[0] + mean
     found, expected = (values - values.mean() for values in (found, expected))
     assert found / found.std() == pytest.approx(expected / expected.std(), abs=1e-2)
+
+
+def test_known_items_are_nearly_exact_for_new_users() -> None:
+    exact = scores_of(item_modalities=["id"])[5]
+    keys = {"item_aggregation": "sum", "projection_kernel": "exponential"}
+    found = scores_of(item_modalities=["interactions", "text"], **keys)[5]
+    assert np.corrcoef(exact, found)[0, 1] > 0.98
+
+
+def test_known_users_have_a_taste_of_their_own() -> None:
+    keys = {"item_modalities": ["id"], "warm_start_ridge": 0.4}
+    with_fields = scores_of(**keys)[:5]
+    alone = scores_of(**keys, user_eval_modalities=["interactions"])[:5]
+    for fields, own in zip(with_fields, alone, strict=True):
+        assert np.corrcoef(fields, own)[0, 1] > 0.99
