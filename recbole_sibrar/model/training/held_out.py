@@ -27,6 +27,9 @@ WEIGHTS = (0.0, 0.1, 0.25, 0.5, 1.0, 2.0, 4.0)
 POPULARITIES = (0.0, 0.1, 0.2, 0.4)
 """Weights of the popularity to choose from."""
 
+RARITIES = (0.0, 0.5, 1.0)
+"""Powers of the weight of rare labels to choose from."""
+
 _PARTS = 5
 """Items are divided into this many parts, as many as held-out items are a fifth of the others."""
 
@@ -62,13 +65,16 @@ class ClosedForm:
     """Weight of the logarithm of the popularity."""
     weights: tuple[tuple[str, float], ...]
     """Each field with its weight."""
+    rarity: float = 0.0
+    """Power of the weight of rare labels."""
 
     def __str__(self) -> str:
         """Write the numbers as keys of a configuration."""
         weights = ", ".join(f"{name}: {weight:g}" for name, weight in self.weights)
         return (
             f"warm_start_l2={self.l2:g}, warm_start_ridge={self.ridge:g}, "
-            f"warm_start_popularity={self.popularity:g}, warm_start_weights={{{weights}}}"
+            f"warm_start_popularity={self.popularity:g}, warm_start_weights={{{weights}}}, "
+            f"warm_start_rarity={self.rarity:g}"
         )
 
 
@@ -149,7 +155,7 @@ def ndcg(
 
 def choose_numbers(
     matrix: csr_matrix,
-    kernels_of: Callable[[NDArray[np.int64]], Kernels],
+    kernels_of: Callable[[NDArray[np.int64], float], Kernels],
     start: ClosedForm,
     is_open: Mapping[str, bool],
     seed: int,
@@ -161,9 +167,9 @@ def choose_numbers(
 
     Args:
         matrix: float ``[n_users, n_items]`` of zeros and ones.
-        kernels_of: Returns the similarities of some items.
+        kernels_of: Returns the similarities of some items, with this power of the weight of rare labels.
         start: Numbers to begin with.
-        is_open: ``l2``, ``ridge``, ``popularity`` or ``weights``, True for numbers to choose.
+        is_open: ``l2``, ``ridge``, ``popularity``, ``weights`` or ``rarity``, True for numbers to choose.
         seed: Seed of the division.
     """
     rng = np.random.default_rng(seed)
@@ -174,19 +180,21 @@ def choose_numbers(
     if not parts:
         return start
 
-    kernels = kernels_of(items)
+    @lru_cache(maxsize=1)
+    def kernels(rarity: float) -> Kernels:
+        return kernels_of(items, rarity)
 
     @lru_cache(maxsize=1)
-    def weighted(weights: tuple[tuple[str, float], ...]) -> NDArray[np.float32]:
+    def weighted(rarity: float, weights: tuple[tuple[str, float], ...]) -> NDArray[np.float32]:
         total = np.zeros((len(items),) * 2, dtype=np.float32)
         for name, weight in weights:
             if weight > 0:
-                total += np.float32(weight) * kernels[name]
+                total += np.float32(weight) * kernels(rarity)[name]
         return total
 
     @cache
     def measure(numbers: ClosedForm) -> NDArray[np.float64]:
-        similarities = weighted(numbers.weights)
+        similarities = weighted(numbers.rarity, numbers.weights)
         return np.concatenate([part.measure(numbers, similarities) for part in parts])
 
     numbers = start
@@ -200,6 +208,8 @@ def choose_numbers(
                 numbers = _climb(numbers, WEIGHTS, f"{_WEIGHT}{name}", measure)
         if is_open["popularity"]:
             numbers = _climb(numbers, POPULARITIES, "popularity", measure)
+        if is_open["rarity"]:
+            numbers = _climb(numbers, RARITIES, "rarity", measure)
     return numbers
 
 

@@ -27,10 +27,12 @@ from recbole_sibrar.model.training.fitting import (
     Penalty,
     content_of,
     first_layer,
+    has_label_weights,
     inverse_of,
     kernels_of,
     set_content,
     set_ids,
+    weigh_labels,
 )
 from recbole_sibrar.model.training.held_out import ClosedForm, choose_numbers
 from recbole_sibrar.model.training.reloading import do_weights_follow
@@ -83,6 +85,7 @@ def start_from_closed_form(
     matrix, profiles = matrix[with_items], profiles[with_items]
 
     numbers = _choose(items, known["item"], matrix, settings, seed)
+    weigh_labels(items, numbers.rarity)
     inverse = _content_inverse(items, known["item"], numbers)
     left_out = None if inverse is None else _left_out(inverse)
     size = users_of.embedding_size
@@ -160,6 +163,7 @@ def _choose(
         "l2": settings.warm_start_l2,
         "ridge": settings.warm_start_ridge,
         "popularity": settings.warm_start_popularity,
+        "rarity": settings.warm_start_rarity,
     }
     given_weights = _given_weights(items, settings)
     content = content_of(items)
@@ -168,10 +172,12 @@ def _choose(
     before = replace(_BEFORE, weights=tuple(weights.items()), **fixed)
     is_open = {name: value is None for name, value in given.items()}
     is_open["weights"] = settings.warm_start_weights is None
+    is_open["rarity"] = settings.warm_start_rarity is None and has_label_weights(items)
     if not content or not any(is_open.values()):
         return before
 
-    def kernels_of_some(places: NDArray[np.int64]) -> dict[str, NDArray[np.float32]]:
+    def kernels_of_some(places: NDArray[np.int64], rarity: float) -> dict[str, NDArray[np.float32]]:
+        weigh_labels(items, rarity)
         return dict(kernels_of(items, content, known[torch.from_numpy(places)]))
 
     chosen = choose_numbers(matrix, kernels_of_some, before, is_open, seed)
@@ -208,6 +214,12 @@ def _check_weights(encoders: Mapping[Side, EntityEncoder], settings: Recommender
         if name not in allowed:
             listed = ", ".join(dict.fromkeys(allowed))
             refuse("warm_start_weights", name, f"any of {listed}{nearest(name, allowed)}")
+
+    rarity = settings.warm_start_rarity
+    if rarity and not has_label_weights(encoders["item"]):
+        refuse(
+            "warm_start_rarity", rarity, "0 without token_seq fields and item_label_pooling: root"
+        )
 
 
 def _check_linear(encoder: EntityEncoder) -> None:

@@ -166,8 +166,9 @@ def test_a_field_of_no_weight_stays_silent(make: Make) -> None:
     assert float(kernels[1].own.abs().max()) <= 1
 
 
+@pytest.mark.parametrize("rarity", [0.0, 0.7])
 @pytest.mark.parametrize("how", ["mean", "sum"])
-def test_start_from_several_fields(make: Make, world: Any, how: str) -> None:
+def test_start_from_several_fields(make: Make, world: Any, how: str, rarity: float) -> None:
     names = ["group", "labels", "price", "text"]
     weights = {"group": 0.5, "labels": 2.0, "price": 1.5}
     keys = {
@@ -179,6 +180,7 @@ def test_start_from_several_fields(make: Make, world: Any, how: str) -> None:
         "item_aggregation": how,
         "seed": 0,
         "warm_start_weights": weights,
+        "warm_start_rarity": rarity,
     }
     model = make(item_modalities=names, normalize_numbers="none", **keys).eval()
     found = (model.encode_users() @ model.encode_items().t()).detach().numpy()
@@ -187,7 +189,9 @@ def test_start_from_several_fields(make: Make, world: Any, how: str) -> None:
     for item, own in enumerate(world.labels):
         labels[item, own] = 1
     groups[np.arange(9), world.groups] = world.groups > 0
-    kernel = 0.5 * groups @ groups.T + 2 * cosine_similarity(labels)
+    # inverse document frequencies in the six items of training
+    label_weights = np.log(7 / (labels[1:7].sum(0) + 1)) ** rarity
+    kernel = 0.5 * groups @ groups.T + 2 * cosine_similarity(labels * label_weights)
     bins = norm.pdf(np.clip(world.prices.reshape(-1, 1), -3, 3), np.linspace(-3, 3, 13), 0.5)
     both = np.outer(world.has_price, world.has_price)
     kernel += 1.5 * np.exp(cosine_similarity(bins) - 1) * both
@@ -215,6 +219,18 @@ def test_sum_adds_the_rest_of_interactions(data: ExampleData) -> None:
     assert found == pytest.approx(expected, abs=1e-2)
 
 
+def test_similarities_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    vectors = torch.from_numpy(np.random.default_rng(1).normal(size=(6, 3)).astype(np.float32))
+    table = dense_table("text", ModalityKind.VECTOR, vectors, torch.arange(6) > 0, 3)
+    layer = KernelLayer(table, 2, torch.tensor([1, 3, 4]))
+    rows = torch.tensor([5, 3, 1, 1, 2])
+    whole = layer(rows)
+    # two rows of three similarities at a time
+    monkeypatch.setattr("recbole_sibrar.model.layers.kernel._KEPT", 6)
+    assert layer(rows).detach().numpy() == pytest.approx(whole.detach().numpy(), rel=1e-5)
+    assert layer(rows[:0]).shape == (0, 2)
+
+
 def test_similarities_and_their_checkpoint() -> None:
     vectors = np.random.default_rng(1).normal(size=(6, 3)).astype(np.float32)
     table = dense_table(
@@ -236,6 +252,14 @@ def test_labels_by_root(make: Make, world: Any) -> None:
         layer.bias.fill_(0.5)
     weight = layer.embedding.weight.detach().numpy()
     expected = (weight[1] + weight[3]) / np.sqrt(2) + 0.5
+    assert layer(torch.tensor([7])).detach().numpy()[0] == pytest.approx(expected, rel=1e-5)
+
+
+def test_rare_labels_weigh_more(make: Make, world: Any) -> None:
+    layer = make(label_pooling="root", item_modalities=["labels"]).item_encoder.projections[0][0]
+    layer.label_weights.copy_(torch.tensor([0.0, 3.0, 1.0, 4.0])[: len(layer.label_weights)])
+    weight = layer.embedding.weight.detach().numpy()
+    expected = (3 * weight[1] + 4 * weight[3]) / 5
     assert layer(torch.tensor([7])).detach().numpy()[0] == pytest.approx(expected, rel=1e-5)
 
 
@@ -349,6 +373,10 @@ def test_free_embeddings_of_all_users(
         (
             {**START, "modality_size": 5, "batch_norm": "last"},
             r"batch_norm .user side.: found 'last', allowed is none",
+        ),
+        (
+            {**START, "modality_size": 5, "item_modalities": ["text"], "warm_start_rarity": 1},
+            "warm_start_rarity: found 1.0, allowed is 0 without token_seq fields and",
         ),
         ({"warm_start": "svd"}, "warm_start: found 'svd', allowed is one of none, ease"),
         (
