@@ -14,7 +14,7 @@ from sklearn.linear_model import Ridge
 from sklearn.metrics import ndcg_score
 
 from recbole_sibrar.model.training.factors import start_factors
-from recbole_sibrar.model.training.held_out import ClosedForm, choose_numbers, ndcg
+from recbole_sibrar.model.training.held_out import PENALTIES, ClosedForm, choose_numbers, ndcg
 
 Kernels = Mapping[str, NDArray[np.float32]]
 N_USERS, N_ITEMS = 400, 80
@@ -98,6 +98,28 @@ def test_rare_labels_are_chosen() -> None:
     keys = dict.fromkeys(["l2", "ridge", "popularity", "weights"], False)
     assert choose_numbers(matrix, of, start, {**keys, "rarity": True}, seed=0).rarity == 1.0
     assert choose_numbers(matrix, of, start, {**keys, "rarity": False}, seed=0) == start
+
+
+def test_more_items_have_the_last_word(
+    world: tuple[NDArray[np.float32], Kernels], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    matrix, kernels = csr_matrix(world[0]), world[1]
+    sizes = []
+
+    def of(items: NDArray[np.int64], rarity: float) -> Kernels:
+        sizes.append(len(items))
+        return {name: kernel[np.ix_(items, items)] for name, kernel in kernels.items()}
+
+    keys = {"l2": False, "ridge": True, "popularity": False, "weights": False, "rarity": False}
+    monkeypatch.setattr("recbole_sibrar.model.training.held_out.MAX_ITEMS", 15)
+    monkeypatch.setattr("recbole_sibrar.model.training.held_out.MANY_ITEMS", 70)
+    found = choose_numbers(matrix, of, START, keys, seed=1)
+    assert sizes == [15, 70]
+    monkeypatch.setattr("recbole_sibrar.model.training.held_out.MAX_ENTRIES", 2 * 15**2)
+    sizes.clear()
+    choose_numbers(matrix, of, START, keys, seed=1)
+    assert sizes == [15]  # as many as the memory holds
+    assert found.ridge in PENALTIES
 
 
 def test_nothing_to_choose_from() -> None:
