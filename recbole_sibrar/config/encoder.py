@@ -31,6 +31,7 @@ _OPTIONS = (
     "warm_start_ridge",
     "warm_start_weights",
     "warm_start_popularity",
+    "warm_start_rarity",
 )
 """Keys of the recommendation loss that only some models have."""
 
@@ -141,13 +142,15 @@ class RecommenderConfig:
     warm_start: str
     """Weights at the start: random (``none``), or a closed form (``ease``)."""
     warm_start_l2: float | None
-    """Regularisation of EASE in the closed form; None to choose it on held-out entities, like the next three."""
+    """Regularisation of EASE in the closed form; None to choose it on held-out entities, like the next four."""
     warm_start_ridge: float | None
     """Penalty of the regression on content in the closed form."""
     warm_start_weights: WeightByField | None
     """Weight of each field in that regression."""
     warm_start_popularity: float | None
     """Weight of the logarithm of an item's popularity in the scores of the start."""
+    warm_start_rarity: float | None
+    """Power of the weight of rare labels in the similarities of the closed form."""
 
 
 def encoder_config(

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.linalg import LinAlgError, cho_factor
+from scipy.linalg import LinAlgError, cho_factor, cho_solve
 from scipy.linalg.lapack import dpotri
 from scipy.sparse import csr_matrix, diags
 from torch import Tensor, nn
@@ -83,9 +83,8 @@ def set_content(
     # the interactions of users give their embeddings exactly, and need no regression
     if INTERACTIONS in names and encoder.config.side == "item":
         is_sum = encoder.config.aggregation == "sum"
-        group = [names.index(INTERACTIONS)]
-        own = replace(numbers, ridge=interactions_ridge)
-        _fit(encoder, group, known, rest if is_sum else targets, importance, own)
+        fitted = rest if is_sum else targets
+        _fit_interactions(encoder, known, fitted, importance, interactions_ridge)
 
 
 def set_ids(encoder: EntityEncoder, known: Tensor, targets: Tensor) -> None:
@@ -158,6 +157,40 @@ def _fit(
             solved = torch.from_numpy(_inputs(encoder, m, known).T @ solution.numpy())
         _set_weights(layer, (1 if is_sum else len(group)) * weight * solved, mean * (not is_sum))
     return ridge * solution
+
+
+def _fit_interactions(
+    encoder: EntityEncoder,
+    known: Tensor,
+    targets: Tensor,
+    importance: Tensor,
+    ridge: float | None,
+) -> None:
+    """Fit the projection of the interactions by ridge regression, in the smaller of its two forms."""
+    modality = encoder.modalities.index(INTERACTIONS)
+    inputs = csr_matrix(_inputs(encoder, modality, known))
+    mean = targets.mean(0)
+    centred = targets - mean
+    if ridge is None:
+        part = slice(None, None, -(-len(known) // _MAX_CHOICE))
+        kernel = torch.from_numpy((inputs[part] @ inputs[part].T).toarray())
+        ridge = choose_penalty(kernel, centred[part], importance)
+
+    n, size = inputs.shape
+    is_primal = size < n
+    products = inputs.T @ inputs if is_primal else inputs @ inputs.T
+    square = products.toarray().astype(np.float64)
+    square[np.diag_indices_from(square)] += ridge
+    factor = cho_factor(square, overwrite_a=True, check_finite=False)
+    right = centred.double().numpy()
+    if is_primal:
+        weights = cho_solve(factor, inputs.T @ right, check_finite=False)
+    else:
+        weights = inputs.T @ cho_solve(factor, right, check_finite=False)
+
+    is_sum = encoder.config.aggregation == "sum"
+    layer = first_layer(encoder, modality)
+    _set_weights(layer, torch.from_numpy(weights).float(), mean * (not is_sum))
 
 
 def kernels_of(
@@ -255,8 +288,7 @@ def _inputs(
     layer = first_layer(encoder, modality)
     available = encoder.availability[entities, modality].cpu()
     if isinstance(layer, (BagLayer, InteractionsLayer)):
-        power = 1.0 if layer.bias is None else 0.5
-        return _bags(layer, power)[entities.cpu().numpy()]
+        return _bags(layer)[entities.cpu().numpy()]
 
     rows = entities[available]
     if isinstance(layer, DenseLayer):
@@ -270,13 +302,49 @@ def _inputs(
     return inputs
 
 
-def _bags(layer: BagLayer | InteractionsLayer, power: float) -> csr_matrix:
-    """Write the bags of all entities as rows of ones, divided by a power of their number."""
+def _bags(layer: BagLayer | InteractionsLayer) -> csr_matrix:
+    """Write the bags of all entities as rows of weights: of length 1, or of ones divided by their number."""
     indices, offsets = layer.indices.cpu().numpy(), layer.offsets.cpu().numpy()
-    ones = np.ones(len(indices), dtype=np.float32)
+    values = np.ones(len(indices), dtype=np.float32)
+    if isinstance(layer, BagLayer) and layer.bias is not None:
+        values = layer.label_weights.cpu().numpy()[indices]
+
     shape = (len(offsets) - 1, layer.embedding.num_embeddings)
-    sizes = np.maximum(np.diff(offsets), 1).astype(np.float32)
-    return csr_matrix(diags(sizes**-power) @ csr_matrix((ones, indices, offsets), shape=shape))
+    bags = csr_matrix((values, indices, offsets), shape=shape)
+    squares = np.asarray(bags.multiply(bags).sum(1)).ravel()
+    sizes = np.diff(offsets) if layer.bias is None else np.sqrt(squares)
+    return csr_matrix(diags(1 / np.maximum(sizes, 1e-6).astype(np.float32)) @ bags)
+
+
+def weigh_labels(encoder: EntityEncoder, rarity: float) -> None:
+    r"""Give rare labels larger weights, :math:`\log((n + 1) / (n_l + 1))^r` for a label of n_l of n training entities.
+
+    This is the inverse document frequency (Sparck Jones, 1972). Labels count in fields with ``label_pooling: root``.
+
+    Args:
+        encoder: Encoder with linear projections.
+        rarity: The power r; 0 for equal weights.
+    """
+    trained = encoder.trained.cpu().numpy()
+    for layer in _weighted_bags(encoder):
+        owners = np.repeat(np.arange(len(trained)), np.diff(layer.offsets.cpu().numpy()))
+        labels = layer.indices.cpu().numpy()[trained[owners]]
+        counts = np.bincount(labels, minlength=len(layer.label_weights))
+        weights = np.log((trained.sum() + 1) / (counts + 1)) ** rarity
+        layer.label_weights.copy_(torch.from_numpy(weights))
+
+
+def has_label_weights(encoder: EntityEncoder) -> bool:
+    """Tell whether an encoder has fields of labels with weights."""
+    return any(True for _ in _weighted_bags(encoder))
+
+
+def _weighted_bags(encoder: EntityEncoder) -> Iterator[BagLayer]:
+    """Yield the layers of the fields of labels with weights."""
+    for m in content_of(encoder):
+        layer = first_layer(encoder, m)
+        if isinstance(layer, BagLayer) and layer.bias is not None:
+            yield layer
 
 
 def _set_weights(layer: nn.Module, weights: Tensor, mean: Tensor) -> None:

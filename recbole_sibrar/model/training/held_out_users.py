@@ -89,7 +89,7 @@ class _Part:
 
 def choose_for_users(
     matrix: csr_matrix,
-    kernels_of: Callable[[NDArray[np.int64]], Kernels],
+    kernels_of: Callable[[NDArray[np.int64], float], Kernels],
     start: ClosedForm,
     is_open: Mapping[str, bool],
     seed: int,
@@ -104,7 +104,7 @@ def choose_for_users(
     if not n:
         return start
 
-    kernels = kernels_of(users)
+    kernels = kernels_of(users, 0.0)
     parts = []
     for part in range(2 if len(users) > _LARGE else _PARTS):
         order = np.roll(np.arange(len(users)), -part * n)

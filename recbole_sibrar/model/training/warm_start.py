@@ -27,10 +27,12 @@ from recbole_sibrar.model.training.fitting import (
     Penalty,
     content_of,
     first_layer,
+    has_label_weights,
     inverse_of,
     kernels_of,
     set_content,
     set_ids,
+    weigh_labels,
 )
 from recbole_sibrar.model.training.held_out import PENALTIES, ClosedForm, choose_numbers
 from recbole_sibrar.model.training.held_out_users import choose_for_users, user_weights
@@ -93,6 +95,7 @@ def start_from_closed_form(
     matrices: dict[Side, csr_matrix] = {"user": matrix[places], "item": matrix}
     numbers = _numbers(encoders, known, matrices, settings, seed)
     of_items = numbers["item"]
+    weigh_labels(items, of_items.rarity if of_items else settings.warm_start_rarity or 0.0)
     inverse = None if of_items is None else _content_inverse(items, known["item"], of_items)
     left_out = None if inverse is None else _left_out(inverse)
     leading = of_items or numbers["user"] or _BEFORE
@@ -231,6 +234,7 @@ def _choose(
         "l2": settings.warm_start_l2,
         "ridge": settings.warm_start_ridge,
         "popularity": settings.warm_start_popularity,
+        "rarity": settings.warm_start_rarity,
     }
     if leading is not None:
         given |= {"l2": leading.l2, "popularity": leading.popularity}
@@ -241,10 +245,15 @@ def _choose(
     before = replace(_BEFORE, weights=tuple(weights.items()), **fixed)
     is_open = {name: value is None for name, value in given.items()}
     is_open["weights"] = settings.warm_start_weights is None
+    # the labels of users all count alike
+    has_rare = encoder.config.side == "item" and has_label_weights(encoder)
+    is_open["rarity"] = settings.warm_start_rarity is None and has_rare
     if not content or not any(is_open.values()):
         return before
 
-    def kernels_of_some(places: NDArray[np.int64]) -> dict[str, NDArray[np.float32]]:
+    def kernels_of_some(places: NDArray[np.int64], rarity: float) -> dict[str, NDArray[np.float32]]:
+        if has_rare:
+            weigh_labels(encoder, rarity)
         return dict(kernels_of(encoder, content, known[torch.from_numpy(places)]))
 
     side = encoder.config.side
@@ -283,6 +292,12 @@ def _check_weights(encoders: Mapping[Side, EntityEncoder], settings: Recommender
         if name not in allowed:
             listed = ", ".join(dict.fromkeys(allowed))
             refuse("warm_start_weights", name, f"any of {listed}{nearest(name, allowed)}")
+
+    rarity = settings.warm_start_rarity
+    if rarity and not has_label_weights(encoders["item"]):
+        refuse(
+            "warm_start_rarity", rarity, "0 without token_seq fields and item_label_pooling: root"
+        )
 
 
 def _check_linear(encoder: EntityEncoder) -> None:
