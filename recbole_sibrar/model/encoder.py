@@ -364,9 +364,12 @@ class EntityEncoder(nn.Module):
         # Block by block: the views of all entities at once may not fit the memory.
         ids = torch.arange(self.n_entities, device=self.availability.device)
         has_any = torch.empty_like(ids, dtype=torch.bool)
-        dtype = next(self.parameters()).dtype
-        embeddings = torch.empty((len(ids), self.embedding_size), dtype=dtype, device=ids.device)
-        for part in torch.split(ids, block):
+        first, has_any[:block] = self.encode(ids[:block], columns)
+        # Derived models may encode more numbers than `embedding_size`.
+        embeddings = first.new_empty((len(ids), first.shape[1]))
+        embeddings[:block] = first
+        for start in range(block, len(ids), block):
+            part = ids[start : start + block]
             embeddings[part], has_any[part] = self.encode(part, columns)
 
         mean = self.stand_in
