@@ -145,14 +145,14 @@ def test_a_new_user_by_its_group(how: str) -> None:
     assert found / found.std() == pytest.approx(expected / expected.std(), abs=1e-2)
 
 
-def test_known_items_stay_nearly_exact() -> None:
+def test_known_items_are_nearly_exact() -> None:
     exact = scores_of(item_modalities=["id"])[5]
     keys = {"item_aggregation": "sum", "projection_kernel": "exponential"}
     found = scores_of(item_modalities=["interactions", "text"], **keys)[5]
     assert np.corrcoef(exact, found)[0, 1] > 0.98
 
 
-def test_known_users_keep_a_taste() -> None:
+def test_known_users_keep_their_taste() -> None:
     keys = {"item_modalities": ["id"], "warm_start_ridge": 0.4}
     with_fields = scores_of(**keys)[:5]
     alone = scores_of(**keys, user_eval_modalities=["interactions"])[:5]
