@@ -174,7 +174,7 @@ def choose_numbers(
     Each item is new at most once, and known in the other parts. A number moves along its list while
     the mean over the users grows by more than its standard error; two rounds over all numbers. Of a
     larger catalogue, a sample has the numbers of the sample: a last round on more items moves the
-    penalties and the weight of rare labels while the mean grows.
+    penalties and the weight of rare labels while the mean grows. Few items cannot tell that weight.
 
     Args:
         matrix: float ``[n_users, n_items]`` of zeros and ones.
@@ -231,8 +231,6 @@ def climb(
                 numbers = _climb(numbers, WEIGHTS, f"{_WEIGHT}{name}", measure)
         if is_open["popularity"]:
             numbers = _climb(numbers, POPULARITIES, "popularity", measure)
-        if is_open["rarity"]:
-            numbers = _climb(numbers, RARITIES, "rarity", measure)
     return numbers
 
 

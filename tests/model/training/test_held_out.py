@@ -82,7 +82,7 @@ def test_closed_numbers_stay(world: tuple[NDArray[np.float32], Kernels]) -> None
     assert str(numbers).startswith("warm_start_l2=50, warm_start_ridge=")
 
 
-def test_rare_labels_are_chosen() -> None:
+def test_rare_labels_are_chosen(monkeypatch: pytest.MonkeyPatch) -> None:
     rng = np.random.default_rng(6)
     # one rare label of each item tells who likes it, and four common ones tell nothing
     kinds = np.arange(N_ITEMS) % 16
@@ -96,6 +96,9 @@ def test_rare_labels_are_chosen() -> None:
 
     start = replace(START, weights=(("kind", 1.0),))
     keys = dict.fromkeys(["l2", "ridge", "popularity", "weights"], False)
+    # a small catalogue leaves them as they are
+    assert choose_numbers(matrix, of, start, {**keys, "rarity": True}, seed=0) == start
+    monkeypatch.setattr("recbole_sibrar.model.training.held_out.MAX_ITEMS", 20)
     assert choose_numbers(matrix, of, start, {**keys, "rarity": True}, seed=0).rarity == 1.0
     assert choose_numbers(matrix, of, start, {**keys, "rarity": False}, seed=0) == start
 
