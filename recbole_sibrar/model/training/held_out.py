@@ -217,7 +217,7 @@ def climb(
 
     Args:
         start: Numbers to begin with.
-        is_open: ``l2``, ``ridge``, ``popularity``, ``weights`` or ``rarity``, True for numbers to choose.
+        is_open: ``l2``, ``ridge``, ``popularity`` or ``weights``, True for numbers to choose.
         measure: Returns the nDCG of users.
     """
     numbers = start
