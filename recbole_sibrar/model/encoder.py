@@ -364,10 +364,12 @@ class EntityEncoder(nn.Module):
         # Block by block: the views of all entities at once may not fit the memory.
         ids = torch.arange(self.n_entities, device=self.availability.device)
         has_any = torch.empty_like(ids, dtype=torch.bool)
-        dtype = next(self.parameters()).dtype
-        embeddings = torch.empty((len(ids), self.embedding_size), dtype=dtype, device=ids.device)
+        embeddings = torch.empty(0, device=ids.device)
         for part in torch.split(ids, block):
-            embeddings[part], has_any[part] = self.encode(part, columns)
+            encoded, has_any[part] = self.encode(part, columns)
+            if not len(embeddings):
+                embeddings = encoded.new_empty((len(ids), encoded.shape[1]))
+            embeddings[part] = encoded
 
         mean = self.stand_in
         if mean is None:
