@@ -364,13 +364,12 @@ class EntityEncoder(nn.Module):
         # Block by block: the views of all entities at once may not fit the memory.
         ids = torch.arange(self.n_entities, device=self.availability.device)
         has_any = torch.empty_like(ids, dtype=torch.bool)
-        first, has_any[:block] = self.encode(ids[:block], columns)
-        # Derived models may encode more numbers than `embedding_size`.
-        embeddings = first.new_empty((len(ids), first.shape[1]))
-        embeddings[:block] = first
-        for start in range(block, len(ids), block):
-            part = ids[start : start + block]
-            embeddings[part], has_any[part] = self.encode(part, columns)
+        embeddings = torch.empty(0, device=ids.device)
+        for part in torch.split(ids, block):
+            encoded, has_any[part] = self.encode(part, columns)
+            if not len(embeddings):
+                embeddings = encoded.new_empty((len(ids), encoded.shape[1]))
+            embeddings[part] = encoded
 
         mean = self.stand_in
         if mean is None:
