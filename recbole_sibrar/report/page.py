@@ -70,7 +70,7 @@ class Part:
     sections: Sequence[Section]
     """In order."""
     findings: Sequence[Finding] = field(default_factory=list)
-    """What else was learnt, below the lead."""
+    """Further answers below the lead."""
     strip: DataStrip = field(default_factory=DataStrip)
     """Size of the data."""
 
