@@ -4,11 +4,17 @@
 
 DIR holds ``interactions.npz`` (``user_id``, ``movie_id``), ``users.dat``, ``movies.dat`` and ``text_minilm.npz``
 (``movie_id``, ``embedding``). Ratings and timestamps are not among them, so the files have none.
+
+    python benchmarks/prepare_ml_1m.py --data DIR --stand_in ml-1m
+
+makes a folder for ``recbole-sibrar prepare ml-1m`` instead. Its ``ratings.dat`` is a stand-in: all ratings are 4 or 3
+(``rating_at_least_4`` of ``interactions.npz``), and all timestamps are 0.
 """
 
 from __future__ import annotations
 
 import argparse
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -30,7 +36,11 @@ def main() -> None:
         default=Path("dataset"),
         help="data_path of RecBole (default: dataset)",
     )
+    parser.add_argument("--stand_in", type=Path, help="folder for prepare ml-1m, to make instead")
     args = parser.parse_args()
+    if args.stand_in is not None:
+        write_stand_in(args.data, args.stand_in)
+        return
 
     folder = args.output / "ml-1m"
     folder.mkdir(parents=True, exist_ok=True)
@@ -61,6 +71,20 @@ def main() -> None:
     write_frame(folder / "ml-1m.item", fields, movies)
 
     print(f"{len(inter)} interactions, {len(users)} users, {len(movies)} items in {folder}")
+
+
+def write_stand_in(data: Path, folder: Path) -> None:
+    """Write a ``ratings.dat`` without the original ratings and times, beside ``users.dat`` and ``movies.dat``."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in ("users.dat", "movies.dat"):
+        shutil.copyfile(data / name, folder / name)
+
+    pairs = np.load(data / "interactions.npz")
+    ratings = np.where(pairs["rating_at_least_4"], 4, 3)
+    rows = zip(pairs["user_id"], pairs["movie_id"], ratings, strict=True)
+    lines = [f"{user}::{movie}::{rating}::0\n" for user, movie, rating in rows]
+    (folder / "ratings.dat").write_text("".join(lines), encoding="latin-1")
+    print(f"{len(lines)} ratings in {folder}, with stand-ins for ratings and times")
 
 
 def _read(file: Path, columns: list[str]) -> pd.DataFrame:

@@ -195,7 +195,9 @@ def plot(frame: pd.DataFrame, file: Path) -> None:
         for name in NAMES:
             axis.plot(frame["items"], frame[f"{name} {unit}"], marker="o", label=name)
 
-        axis.set(xscale="log", yscale="log", xlabel="items", ylabel=label)
+        # An axis without a measured value cannot be logarithmic.
+        scale = "log" if frame[f"load {unit}"].notna().any() else "linear"
+        axis.set(xscale="log", yscale=scale, xlabel="items", ylabel=label)
         axis.grid(alpha=0.3)
         axis.legend()
 

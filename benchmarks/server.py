@@ -33,6 +33,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--items", type=int, default=100_000)
     parser.add_argument("--users", type=int, default=10_000)
+    parser.add_argument("--size", type=int, default=64, help="length of the embeddings")
     parser.add_argument("--requests", type=int, default=2000, help="requests of each part")
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--connections", type=int, default=4, help="connections of the second part")
@@ -49,7 +50,7 @@ def main() -> None:
 
     print(common.machine(int(os.environ.get("OMP_NUM_THREADS", "0")) or os.cpu_count()))
     print(
-        f"{args.items:,} items, {args.users:,} users, {serving.SIZE} dimensions, search {args.index or 'exact'}"
+        f"{args.items:,} items, {args.users:,} users, {args.size} dimensions, search {args.index or 'exact'}"
     )
     print(common.table(["part", "measure", "value"], rows))
 

@@ -28,7 +28,6 @@ import pyarrow.parquet as pq
 import torch
 
 N_TAGS = 200
-SIZE = 64
 TEXT = 384
 SEEN = 50
 """Training items of each user."""
@@ -44,6 +43,7 @@ def main() -> None:
     parser.add_argument(
         "--requests", type=int, default=1000, help="single users, one after the other"
     )
+    parser.add_argument("--size", type=int, default=64, help="length of the embeddings")
     parser.add_argument("--index", help="approximate search: hnsw or ivf (default: exact)")
     parser.add_argument("--encoded", type=int, default=100_000, help="items to encode")
     parser.add_argument(
@@ -70,7 +70,7 @@ def main() -> None:
 
     print(common.machine(args.threads))
     print(
-        f"{args.items:,} items, {args.users:,} users, {SIZE} dimensions, search {args.index or 'exact'}"
+        f"{args.items:,} items, {args.users:,} users, {args.size} dimensions, search {args.index or 'exact'}"
     )
     print(common.table(["part", "measure", "value"], rows))
 
@@ -97,7 +97,7 @@ def make_model(folder: Path, args: argparse.Namespace) -> None:
     from recbole_sibrar.serving.encoding.loading import plain_config
 
     random = np.random.default_rng(0)
-    centres = random.normal(size=(200, SIZE))
+    centres = random.normal(size=(200, args.size))
     items = clustered(random, centres, args.items)
     users = clustered(random, centres, args.users)
 
@@ -107,7 +107,7 @@ def make_model(folder: Path, args: argparse.Namespace) -> None:
     )
     labels = pa.array([f"t{n}" for n in range(1, N_TAGS + 1)]), np.arange(1, N_TAGS + 1)
     sys.argv = sys.argv[:1]  # RecBole's Config reads it
-    config = Config("SiBraR", "ml-100k", config_dict={"embedding_size": SIZE, **common.QUIET})
+    config = Config("SiBraR", "ml-100k", config_dict={"embedding_size": args.size, **common.QUIET})
     encoder = encoder_config(config, "item")
     readers = (FieldReader(fields[0], labels, " "), FieldReader(fields[1], None, " "))
     network = make_encoder(
@@ -125,7 +125,7 @@ def make_model(folder: Path, args: argparse.Namespace) -> None:
         for side in ("user", "item")
         for name, value in state.items()
     }
-    weights |= {f"{side}_stand_in": torch.zeros(SIZE) for side in ("user", "item")}
+    weights |= {f"{side}_stand_in": torch.zeros(args.size) for side in ("user", "item")}
 
     seen = random.integers(args.items, size=(args.users, SEEN)).astype(np.int32)
     histories = Histories(
@@ -145,7 +145,7 @@ def make_model(folder: Path, args: argparse.Namespace) -> None:
             ("i", items, counts),
         )
     ]
-    manifest = Manifest(FORMAT, "SiBraR", SIZE, user_spec, item_spec, index=args.index)
+    manifest = Manifest(FORMAT, "SiBraR", args.size, user_spec, item_spec, index=args.index)
     write(Content(manifest, *contents, histories, weights), folder)
 
     text = pa.FixedSizeListArray.from_arrays(
@@ -161,7 +161,7 @@ def make_model(folder: Path, args: argparse.Namespace) -> None:
 def clustered(random: np.random.Generator, centres: np.ndarray, n: int) -> np.ndarray:
     """Draw embeddings around common centres."""
     own = centres[random.integers(len(centres), size=n)]
-    return (own + random.normal(size=(n, SIZE))).astype(np.float32)
+    return (own + random.normal(size=own.shape)).astype(np.float32)
 
 
 def start(folder: Path, args: argparse.Namespace) -> list[list[str]]:
@@ -185,7 +185,7 @@ def start(folder: Path, args: argparse.Namespace) -> list[list[str]]:
     seconds = time.perf_counter() - begin
     model.recommend(["u0"], k=K)
     added = megabytes() - fixed
-    stored = (args.items + args.users) * SIZE * 4 / 1e6
+    stored = (args.items + args.users) * args.size * 4 / 1e6
     histories = model._state.entities.content.histories
     return [
         ["s to load", f"{seconds:.2f}"],

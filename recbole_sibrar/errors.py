@@ -15,6 +15,7 @@ __all__ = [
     "PortableModelError",
     "ProcessError",
     "UnknownEntityError",
+    "listed",
     "nearest",
     "refuse",
 ]
@@ -131,6 +132,21 @@ def nearest(name: str, known: Iterable[str], cutoff: float = 0.6) -> str:
     spelled = {_simplified(other): other for other in known}
     close = get_close_matches(_simplified(name), spelled, n=1, cutoff=cutoff)
     return f"; did you mean '{spelled[close[0]]}'?" if close else ""
+
+
+def listed(known: Iterable[str], found: str) -> str:
+    """List known names for a message, with the one that was probably meant.
+
+    Args:
+        known: Known names.
+        found: What was found in their place.
+
+    Example:
+        >>> listed(["user", "item"], "itme")
+        "user, item; did you mean 'item'?"
+    """
+    names = list(known)
+    return ", ".join(names) + nearest(found, names)
 
 
 def _simplified(name: str) -> str:

@@ -19,7 +19,10 @@ ID = "id"
 TEXT = "text"
 """Type of a column that is only encoded."""
 
-TYPES = (*FIELD_TYPES, TEXT, ID)
+NAMES = "names"
+"""Type of a column of labels with remarks in parentheses, which are left out: a ``token_seq``."""
+
+TYPES = (*FIELD_TYPES, NAMES, TEXT, ID)
 """Types of a column."""
 
 _SHAPE = (
@@ -69,7 +72,8 @@ def add_option(parser: argparse.ArgumentParser, side: Side) -> None:
         default=[],
         help=f"a further table of the {side}s (CSV, TSV, JSON, Parquet) and its columns to use, as "
         "director=token_seq or 'language=token_seq languages' for another name of the field; "
-        f"types: {', '.join(TYPES)} (text is for --encode, id names the column of ids); repeatable",
+        f"types: {', '.join(TYPES)} (names are labels without their remarks in parentheses, text is "
+        "for --encode, id names the column of ids); repeatable",
     )
 
 

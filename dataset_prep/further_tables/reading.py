@@ -23,7 +23,7 @@ from ..readers.missing_words import MISSING_NUMBERS
 from ..readers.raw_tables import Table, read_parquet
 from ..readers.raw_text import read_text
 from ..readers.record_tables import read_records_table
-from .option import TEXT, Column, FurtherTable
+from .option import NAMES, TEXT, Column, FurtherTable
 
 MISSING = frozenset({"N/A"})
 """Cells with a missing value, besides empty ones, as OMDb writes them."""
@@ -32,6 +32,9 @@ SEPARATORS = ("|", ";", ",")
 """Separators of labels in a cell; the first one that occurs in a column counts."""
 
 _NUMBER = re.compile(r"\s*([-+]?\d+(?:\.\d+)?)")
+_REMARK = re.compile(r"\s*\([^()]*\)")
+_MANY_REMARKS = 0.05
+"""Share of the filled cells with remarks from which on a note proposes the type ``names``."""
 
 
 def add_tables(raw: RawData, tables: list[FurtherTable]) -> None:
@@ -70,12 +73,13 @@ class _Source:
 
     def field(self, column: Column) -> RawField:
         """Make the field of a column."""
-        kind = "token" if column.type == TEXT else column.type
+        kind = {TEXT: "token", NAMES: "token_seq"}.get(column.type, column.type)
         table = self.table
         separator = ""
         if kind == "float":
             table = _with_first_numbers(table, column.column, self.raw.notes)
         elif kind == "token_seq":
+            table = _with_remarks_considered(table, column, self.raw.notes)
             separator = _separator(table, column.column)
             if separator:
                 self.raw.inferred.append(
@@ -148,6 +152,43 @@ def _separator(table: Table, name: str) -> str:
         if pc.any(pc.match_substring(texts, mark)).as_py():
             return mark
     return ""
+
+
+def _with_remarks_considered(table: Table, column: Column, notes: list[str]) -> Table:
+    """Leave out remarks in parentheses, as in ``Ann Lee (screenplay)``, or propose it in a note."""
+    name = column.column
+    if not pa.types.is_string(table.data[name].type):
+        return table
+
+    cells = table.data[name].to_pylist()
+    # a list in parentheses is no remark: something stands before one
+    with_remark = [cell for cell in cells if cell and _REMARK.search(cell, 1)]
+    if not with_remark:
+        return table
+
+    example = (_REMARK.search(with_remark[0], 1) or [""])[0].strip()
+    about = (
+        f"{table.path.name}: {len(with_remark):,} cells of {name} have remarks, such as '{example}'"
+    )
+    if column.type != NAMES:
+        if len(with_remark) > _MANY_REMARKS * sum(bool(cell) for cell in cells):
+            notes.append(f"{about}; {name}={NAMES} leaves them out of the labels.")
+        return table
+
+    notes.append(f"{about}, which are left out.")
+    cells = [_without_remarks(cell) if cell else cell for cell in cells]
+    position = table.names.index(name)
+    return replace(table, data=table.data.set_column(position, name, pa.array(cells, pa.string())))
+
+
+def _without_remarks(cell: str) -> str:
+    """Leave out all parentheses of a cell behind its first character."""
+    # from the inside: a remark may have a remark
+    found = 1
+    while found:
+        rest, found = _REMARK.subn("", cell[1:])
+        cell = cell[:1] + rest
+    return cell
 
 
 def _with_first_numbers(table: Table, name: str, notes: list[str]) -> Table:

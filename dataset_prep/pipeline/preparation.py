@@ -170,8 +170,9 @@ def _report(
     for side in SIDES:
         modalities += reporting.describe(side, columns[side])
 
-    # Several fields of one file note the same about its lines: each sentence counts once.
+    # Several fields of one file say the same about its lines: each sentence counts once.
     different_notes = tuple(dict.fromkeys(notes))
+    different_warnings = tuple(dict.fromkeys(warnings))
     return reporting.Report(
         dataset=target.folder.name,
         converter=target.converter,
@@ -182,7 +183,7 @@ def _report(
         modalities=tuple(modalities),
         notes=different_notes,
         inferred=tuple(raw.inferred),
-        warnings=tuple(warnings),
+        warnings=different_warnings,
     )
 
 

@@ -21,7 +21,7 @@ from recbole_sibrar.cli.reporting import (
     reporting,
     wants_traceback,
 )
-from recbole_sibrar.errors import OptionParser, nearest, refuse
+from recbole_sibrar.errors import OptionParser, listed, refuse
 
 __all__ = [
     "COMMANDS",
@@ -237,6 +237,6 @@ def _help(arguments: Sequence[str]) -> int:
     # argparse would list the allowed names without the nearest one.
     if arguments and not arguments[0].startswith("-"):
         found = arguments[0]
-        refuse("COMMAND", found, f"one of {', '.join(COMMANDS)}{nearest(found, COMMANDS)}")
+        refuse("COMMAND", found, f"one of {listed(COMMANDS, found)}")
     parser.parse_args(arguments)
     return 0

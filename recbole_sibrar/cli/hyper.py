@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from recbole_sibrar.cli import options as shared
 from recbole_sibrar.cli.reporting import INTERRUPTED, notes_of
 from recbole_sibrar.config.choices import check_model, check_names, chosen
-from recbole_sibrar.errors import ConfigError, nearest, refuse
+from recbole_sibrar.errors import ConfigError, listed, refuse
 from recbole_sibrar.files import check_writable
 from recbole_sibrar.quick_start.run.child_process import interruptible
 
@@ -236,7 +236,7 @@ class Options:
 def _choice(option: str, text: str, allowed: Sequence[str]) -> str:
     value = text.lower()
     if value not in allowed:
-        refuse(option, value, f"one of {', '.join(allowed)}{nearest(value, allowed)}")
+        refuse(option, value, f"one of {listed(allowed, value)}")
     return value
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from recbole_sibrar.cli import options as shared
 from recbole_sibrar.cli.reporting import INTERRUPTED, notes_of
 from recbole_sibrar.config.choices import TRAINING_RATES, check_names, chosen, model_names
-from recbole_sibrar.errors import nearest, refuse
+from recbole_sibrar.errors import listed, refuse
 from recbole_sibrar.names import IMPUTATIONS
 from recbole_sibrar.quick_start.group.variants import Variant, parse_seeds, parse_variants
 
@@ -194,7 +194,7 @@ def _metric(given: str | None, configuration: Mapping[str, Any]) -> str:
     pairs = product(configuration["metrics"], configuration["topk"])
     known = [f"{name}@{k}".lower() for name, k in pairs]
     if metric not in (*known, valid_metric):
-        refuse("--metric", metric, f"any of {', '.join(known)}{nearest(metric, known)}")
+        refuse("--metric", metric, f"any of {listed(known, metric)}")
     return metric
 
 

@@ -38,7 +38,7 @@ from recbole_sibrar.config.keys import (
 from recbole_sibrar.config.training import TrainingConfig, differences, training_config
 from recbole_sibrar.config.unknown_keys import check_keys
 from recbole_sibrar.config.values import ACTIVATIONS, BY_SPLIT, as_list
-from recbole_sibrar.errors import ConfigError, nearest, refuse
+from recbole_sibrar.errors import ConfigError, listed, nearest, refuse
 from recbole_sibrar.protocols import ConfigLike
 
 __all__ = [
@@ -74,6 +74,7 @@ __all__ = [
     "evaluation_config",
     "has_validation",
     "has_views",
+    "listed",
     "long_tail_ratio",
     "named_field",
     "nearest",

@@ -15,7 +15,7 @@ import yaml
 
 from recbole_sibrar.config.keys import OTHER_KEYS, keys_of_baseline
 from recbole_sibrar.config.unknown_keys import check_keys
-from recbole_sibrar.errors import ConfigError, nearest
+from recbole_sibrar.errors import ConfigError, listed, nearest
 from recbole_sibrar.names import BASELINES, MODELS, OWN_MODELS
 
 RATES = "0,0.25,0.5,0.75,1"
@@ -66,8 +66,7 @@ def configuration_file(name: str) -> str:
 
     if name not in known:
         raise ConfigError(
-            f"config_files: found '{name}', allowed are files and the ready-made {', '.join(known)}"
-            f"{nearest(name, known)}"
+            f"config_files: found '{name}', allowed are files and the ready-made {listed(known, name)}"
         )
     return str(known[name])
 

@@ -31,6 +31,7 @@ _OPTIONS = (
     "warm_start_ridge",
     "warm_start_weights",
     "warm_start_popularity",
+    "warm_start_rarity",
 )
 """Keys of the recommendation loss that only some models have."""
 
@@ -84,6 +85,8 @@ class EncoderConfig:
     """Activation of hidden layers, one of :data:`~recbole_sibrar.config.values.ACTIVATIONS`."""
     output_activation: bool
     """Activation after the last layer of the branch too."""
+    matmul_precision: Literal["highest", "medium"]
+    """Precision of the products of linear layers in training: float32, or factors in bfloat16."""
     branch_budget: Literal["per_modality", "total"]
     """Size of several branches: each as configured (``per_modality``), or all together as large as
     one (``total``)."""
@@ -139,13 +142,15 @@ class RecommenderConfig:
     warm_start: str
     """Weights at the start: random (``none``), or a closed form (``ease``)."""
     warm_start_l2: float | None
-    """Regularisation of EASE in the closed form; None to choose it on held-out training items, like the next three."""
+    """Regularisation of EASE in the closed form; None to choose it on held-out entities, like the next four."""
     warm_start_ridge: float | None
     """Penalty of the regression on content in the closed form."""
     warm_start_weights: WeightByField | None
     """Weight of each field in that regression."""
     warm_start_popularity: float | None
     """Weight of the logarithm of an item's popularity in the scores of the start."""
+    warm_start_rarity: float | None
+    """Power of the weight of rare labels in the similarities of the closed form."""
 
 
 def encoder_config(

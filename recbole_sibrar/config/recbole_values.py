@@ -9,7 +9,7 @@ from typing import Any
 from recbole_sibrar.config.evaluation import COLD_START
 from recbole_sibrar.config.keys import RECBOLE_READERS
 from recbole_sibrar.config.recbole_checks import are_shares, check_number
-from recbole_sibrar.errors import nearest, refuse
+from recbole_sibrar.errors import listed, nearest, refuse
 from recbole_sibrar.names import WARM
 from recbole_sibrar.protocols import ConfigLike
 
@@ -124,7 +124,7 @@ def _split(key: str, value: object) -> None:
         refuse(key, value, "one way to split, such as {RS: [0.8, 0.1, 0.1]}")
     (way, shares), *_ = value.items()
     if way not in _SPLITS:
-        refuse(key, way, f"one of {', '.join(_SPLITS)}{nearest(str(way), _SPLITS)}")
+        refuse(key, way, f"one of {listed(_SPLITS, str(way))}")
     if way == "LS" and shares not in _LEAVE_OUT:
         hint = nearest(str(shares), _LEAVE_OUT)
         refuse(f"{key}: LS", shares, f"one of {', '.join(_LEAVE_OUT)}{hint}")

@@ -29,6 +29,7 @@ WITHOUT_SAMPLING: dict[str, Any] = {
     "interaction_dropout_prob": 0.0,
     "drawn_modalities": "fewest",
     "drawn_per": "occurrence",
+    "matmul_precision": "highest",
     "central_modality": None,
 }
 """Keys without a meaning for a model that draws no modalities, each with its only value."""

@@ -11,9 +11,10 @@ from torch import Tensor, nn
 from recbole_sibrar.config import EncoderConfig
 from recbole_sibrar.data.modality import ModalityKind, ModalityTable, with_known_labels
 from recbole_sibrar.model.branches import aggregate, gather_aggregate, gather_views, make_branches
-from recbole_sibrar.model.hiding import fill_missing
+from recbole_sibrar.model.hiding import fill_missing, mean_of_rows
 from recbole_sibrar.model.layers import BatchNorm, IdLayer, Projection, make_scaling, to_float32
 from recbole_sibrar.model.layers.gathering import distinct, gather_rows
+from recbole_sibrar.model.layers.precision import set_precision
 from recbole_sibrar.model.layers.unit_length import unit_length
 from recbole_sibrar.model.sampling import ModalitySampler, keep_any_number
 from recbole_sibrar.names import ID
@@ -72,7 +73,7 @@ class EntityEncoder(nn.Module):
         self.embedding_size = config.embedding_size
         self.eval_columns = self.columns_of(config.eval_modalities or self.modalities)
         self.central = -1
-        if self._uses_central():
+        if config.contrastive == "central" and len(tables) > 1:
             self.central = self.modalities.index(config.central_modality)
 
         # Data, not parameters: a checkpoint is loaded on top of the data set in use.
@@ -95,6 +96,7 @@ class EntityEncoder(nn.Module):
             projections = [self._make_projection(table, trained) for table in tables]
             self.projections = nn.ModuleList(projections)
             self.branches = self.make_branches(single_branch)
+        set_precision(self, config.matmul_precision)
 
     def _make_projection(self, table: ModalityTable, trained: Tensor) -> Projection:
         return Projection(
@@ -112,18 +114,14 @@ class EntityEncoder(nn.Module):
 
     def _landmarks(self, table: ModalityTable, trained: Tensor) -> Tensor | None:
         """Find the entities that a projection compares its values with; None without a kernel."""
-        if table.kind not in (ModalityKind.VECTOR, ModalityKind.SCALAR):
-            return None
-        if self.config.projection_kernel.of(table.name) == "none":
+        is_number = table.kind in (ModalityKind.VECTOR, ModalityKind.SCALAR)
+        if not is_number or self.config.projection_kernel.of(table.name) == "none":
             return None
         return (table.available & trained).nonzero().flatten()
 
     def make_branches(self, single_branch: bool) -> nn.ModuleList:
         """Make one branch for all modalities, or one for each of them."""
         return make_branches(self.config, len(self.modalities), single_branch)
-
-    def _uses_central(self) -> bool:
-        return self.config.contrastive == "central" and len(self.modalities) > 1
 
     @property
     def eval_modalities(self) -> tuple[str, ...]:
@@ -286,6 +284,10 @@ class EntityEncoder(nn.Module):
         Args:
             entities: int64 ``[b]``, occurrences of entities.
         """
+        # Embeddings of known entities alone need neither distinct cells nor a stand-in.
+        if self.is_table and self.ranks is None and bool(self.availability[entities].all()):
+            table = self.get_parameter("projections.0.embedding.weight")
+            return Encoded(gather_rows(table, entities))
         if self.config.modality_sampling and len(self.modalities) > 1:
             return self._encode_drawn(entities)
         return self._encode_available(entities)
@@ -361,19 +363,19 @@ class EntityEncoder(nn.Module):
         """
         # Block by block: the views of all entities at once may not fit the memory.
         ids = torch.arange(self.n_entities, device=self.availability.device)
-        parts = [self.encode(part, columns) for part in torch.split(ids, block)]
-        of_blocks, with_any = zip(*parts, strict=True)
-        embeddings = torch.cat(of_blocks)
-        has_any = torch.cat(with_any)
+        has_any = torch.empty_like(ids, dtype=torch.bool)
+        first, has_any[:block] = self.encode(ids[:block], columns)
+        # Derived models may encode more numbers than `embedding_size`.
+        embeddings = first.new_empty((len(ids), first.shape[1]))
+        embeddings[:block] = first
+        for start in range(block, len(ids), block):
+            part = ids[start : start + block]
+            embeddings[part], has_any[part] = self.encode(part, columns)
 
         mean = self.stand_in
         if mean is None:
-            known = has_any & self.trained
-            mean = embeddings.new_zeros(embeddings.shape[1])
-            if bool(known.any()):
-                mean = embeddings[known].mean(0)
-
-        embeddings = torch.where(has_any[:, None], embeddings, mean)
+            mean = mean_of_rows(embeddings, has_any & self.trained)
+        embeddings[~has_any] = mean
         embeddings[0] = 0
         return embeddings, mean
 

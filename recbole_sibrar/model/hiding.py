@@ -83,3 +83,24 @@ def fill_missing(embeddings: Tensor, has_any: Tensor, ranks: Ranks | None = None
     # A constant, as the embeddings were detached: nothing is learnt from missing values.
     mean = sums[:-1] / sums[-1].clamp(min=1)
     return torch.where(missing[:, None], mean, embeddings)
+
+
+def mean_of_rows(embeddings: Tensor, chosen: Tensor) -> Tensor:
+    """Compute the mean of some rows, ``[k]``; zeros without any.
+
+    Args:
+        embeddings: float ``[n, k]``.
+        chosen: bool ``[n]``.
+
+    Example:
+        >>> embeddings = torch.tensor([[1.0, 0.0], [3.0, 4.0], [9.0, 9.0]])
+        >>> mean_of_rows(embeddings, torch.tensor([True, True, False])).tolist()
+        [2.0, 2.0]
+    """
+    if not bool(chosen.any()):
+        return embeddings.new_zeros(embeddings.shape[1])
+
+    # Some columns at a time: all rows once more may not fit the memory. torch sums up to 64 columns
+    # together, so that the digits are those of one mean.
+    parts = torch.split(embeddings, 64, dim=1)
+    return torch.cat([part[chosen].mean(0) for part in parts])

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from logging import Logger
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 import numpy as np
 import torch
@@ -18,6 +18,9 @@ from recbole_sibrar.data.modality import ModalityKind, ModalityTable, TrainingDa
 from recbole_sibrar.errors import DataError
 from recbole_sibrar.model.layers.scaling import blocks, scaling_of, statistics
 from recbole_sibrar.names import ID, RESERVED_NAMES, SIDES, Side
+
+if TYPE_CHECKING:
+    from recbole_sibrar.model.encoder import EntityEncoder
 
 LONGER = 30
 """Ratio of the lengths of two vector fields above which the longer one outweighs the other."""
@@ -296,3 +299,19 @@ def _token_of(dataset: TrainingData, side: Side, entity: int) -> str:
     """Original id of a user or item."""
     field = dataset.uid_field if side == "user" else dataset.iid_field
     return str(dataset.field2id_token[field][entity])
+
+
+def log_entities_without(encoders: Iterable[EntityEncoder], logger: Logger) -> None:
+    """Log how many entities of each side have none of its modalities."""
+    for encoder in encoders:
+        if n_without := encoder.count_without():
+            names = ", ".join(encoder.eval_modalities)
+            logger.info(
+                f"{n_without} of {encoder.n_entities - 1} {encoder.config.side}s have none of "
+                f"the modalities {names}; they get the mean of the training embeddings"
+            )
+
+
+def unused_fields(names: Sequence[str], chosen: Sequence[str]) -> tuple[str, ...]:
+    """Find the fields of the data that are no modalities of the model."""
+    return tuple(name for name in names if name not in chosen and name not in RESERVED_NAMES)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import Any, ClassVar
 
 import torch
@@ -24,7 +25,7 @@ from recbole_sibrar.config import (
 from recbole_sibrar.data.modality import ModalityTable, TrainingData
 from recbole_sibrar.model.encoder import Encoded, EntityEncoder
 from recbole_sibrar.model.incomplete import incomplete_tables
-from recbole_sibrar.model.inspection import inspect_sides
+from recbole_sibrar.model.inspection import inspect_sides, log_entities_without, unused_fields
 from recbole_sibrar.model.lookup import EmbeddingLookup
 from recbole_sibrar.model.loss import (
     bce_loss,
@@ -39,13 +40,14 @@ from recbole_sibrar.model.training import (
     WeightAverage,
     as_new_items,
     check_new_items,
+    constant_loss,
     forget_after_loading,
     in_random_sets,
     pad_before_loading,
     shared_softmax_loss,
     start_from_closed_form,
 )
-from recbole_sibrar.names import ID, INTERACTIONS, RESERVED_NAMES, SIDES, Side
+from recbole_sibrar.names import ID, INTERACTIONS, SIDES, Side
 from recbole_sibrar.parallel.synchronization import Ranks
 from recbole_sibrar.protocols import FullConfig
 
@@ -89,26 +91,40 @@ class MultimodalRecommender(GeneralRecommender):
         self.user_encoder = self.make_encoder(encoders["user"], tables["user"], modalities["user"])
         self.item_encoder = self.make_encoder(encoders["item"], tables["item"], modalities["item"])
 
-        self._prepare_options(tables, config["seed"])
+        self._prepare_options(config, tables)
 
         self._lookups = {side: EmbeddingLookup(self.encoder_of(side)) for side in SIDES}
         self.n_known = {side: tables[side][ID].size for side in SIDES}
         # The data may have more users and items than those of the checkpoint.
         self.register_load_state_dict_pre_hook(pad_before_loading)
         self.register_load_state_dict_post_hook(forget_after_loading)
-        self._log_entities_without()
+        log_entities_without((self.user_encoder, self.item_encoder), self.logger)
 
-    def _prepare_options(self, tables: Mapping[Side, dict[str, ModalityTable]], seed: int) -> None:
+    def _prepare_options(
+        self, config: FullConfig, tables: Mapping[Side, dict[str, ModalityTable]]
+    ) -> None:
         """Make what the configuration asks for: first weights, parts of the loss, averages."""
         settings = self.settings
         encoders: dict[Side, EntityEncoder] = {"user": self.user_encoder, "item": self.item_encoder}
-        check_new_items(self.user_encoder, self.item_encoder, settings.new_item_share)
-        start_from_closed_form(encoders, tables["user"][INTERACTIONS], settings, seed)
+        # without a learning rate no step treats items as new
+        share = 0.0 if self.learning_rate == 0 else settings.new_item_share
+        check_new_items(self.user_encoder, self.item_encoder, share)
+        users = tables["user"][INTERACTIONS]
+        self.set_start = partial(start_from_closed_form, encoders, users, settings, config["seed"])
+        # the checkpoint of a resumed run has other weights; without one, its training sets them
+        if not config["resume"]:
+            self.set_start()
         self.shared_candidates = SharedCandidates.of(settings, tables, self.n_negative_candidates)
         self.teacher = Teacher.of(settings, tables["user"])
 
         # Last: it averages everything that stands in the state of the model.
         self.average = WeightAverage(self, settings.ema_decay) if settings.ema_decay else None
+
+    def start_anew(self) -> None:
+        """Set the first weights of a training that found no checkpoint to resume from."""
+        self.set_start()
+        if self.average is not None:
+            self.average.restart(self)
 
     def _read_sides(
         self,
@@ -131,7 +147,7 @@ class MultimodalRecommender(GeneralRecommender):
             modalities[side] = resolve_modalities(encoders[side], names[side], sources[side])
         self.check(config, encoders, modalities, sources)
         check_scaled_fields(config, encoders, tables)
-        self.unused_fields = {side: _unused_fields(names[side], modalities[side]) for side in SIDES}
+        self.unused_fields = {side: unused_fields(names[side], modalities[side]) for side in SIDES}
         return encoders, modalities
 
     def modality_names(self, tables: Mapping[str, ModalityTable]) -> tuple[str, ...]:
@@ -181,15 +197,6 @@ class MultimodalRecommender(GeneralRecommender):
         chosen = [tables[name] for name in modalities]
         return EntityEncoder(config, chosen, tables[ID].available, self.single_branch)
 
-    def _log_entities_without(self) -> None:
-        for encoder in (self.user_encoder, self.item_encoder):
-            if n_without := encoder.count_without():
-                names = ", ".join(encoder.eval_modalities)
-                self.logger.info(
-                    f"{n_without} of {encoder.n_entities - 1} {encoder.config.side}s have none of "
-                    f"the modalities {names}; they get the mean of the training embeddings"
-                )
-
     def synchronize(self, ranks: Ranks) -> None:
         """Compute training steps together with other processes, as one with all rows would."""
         for side in SIDES:
@@ -221,7 +228,7 @@ class MultimodalRecommender(GeneralRecommender):
         """
         if self.learning_rate == 0 and self.settings.warm_start != "none":
             # The start is the model, and a step for nothing takes as long as any other.
-            return torch.stack([parameter.sum() for parameter in self.parameters()]).sum() * 0
+            return constant_loss(self, self.user_encoder.ranks is not None)
 
         # With the weights that the previous step has left: no hook follows the optimiser's step.
         if self.average is not None:
@@ -390,8 +397,3 @@ class MultimodalRecommender(GeneralRecommender):
             raise ValueError("values can be hidden at inference only; call model.eval() first")
         with self._lookups[side].hiding(hidden):
             yield
-
-
-def _unused_fields(names: Sequence[str], chosen: Sequence[str]) -> tuple[str, ...]:
-    """Fields of the data that are no modalities of the model."""
-    return tuple(name for name in names if name not in chosen and name not in RESERVED_NAMES)

@@ -70,7 +70,7 @@ class Part:
     sections: Sequence[Section]
     """In order."""
     findings: Sequence[Finding] = field(default_factory=list)
-    """Further answers below the lead."""
+    """Findings, below the lead."""
     strip: DataStrip = field(default_factory=DataStrip)
     """Size of the data."""
 

@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from recbole_sibrar.errors import DataError, PortableModelError, nearest
+from recbole_sibrar.errors import DataError, PortableModelError, listed
 from recbole_sibrar.names import Side
 from recbole_sibrar.serving.bundle.content import Content
 from recbole_sibrar.serving.catalogue import Catalogue
@@ -150,10 +150,8 @@ class PartStore:
         """
         for name in modalities:
             if name not in self.spec.modalities:
-                known = ", ".join(self.spec.modalities)
                 raise DataError(
-                    f"modality '{name}' is unknown, there are "
-                    f"{known}{nearest(name, self.spec.modalities)}"
+                    f"modality '{name}' is unknown, there are {listed(self.spec.modalities, name)}"
                 )
         wanted = parts.mean(modalities)
         if wanted is None:

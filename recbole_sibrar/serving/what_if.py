@@ -11,7 +11,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from recbole_sibrar.errors import DataError, PortableModelError, nearest, refuse
+from recbole_sibrar.errors import DataError, PortableModelError, listed, refuse
 from recbole_sibrar.names import Side
 from recbole_sibrar.serving.catalogue import Catalogue
 from recbole_sibrar.serving.explaining import Parts
@@ -126,7 +126,7 @@ class WhatIf:
         known = store.spec.modalities
         for name in modalities:
             if name not in known:
-                refuse(key, name, f"among {', '.join(known)}{nearest(name, known)}")
+                refuse(key, name, f"among {listed(known, name)}")
         if store.aggregation is None:
             raise DataError(
                 f"{key}: {self._state.manifest.model} encodes all modalities of a {side} at once"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from recbole_sibrar.config import nearest, refuse
+from recbole_sibrar.config import listed, refuse
 from recbole_sibrar.names import SIDES, Side
 
 __all__ = ["read_names", "read_rate", "read_side", "split_names"]
@@ -15,7 +15,7 @@ def read_side(value: str) -> Side:
         ConfigError: It is neither ``item`` nor ``user``.
     """
     if value not in SIDES:
-        refuse("--side", value, f"one of {', '.join(SIDES)}{nearest(value, SIDES)}")
+        refuse("--side", value, f"one of {listed(SIDES, value)}")
     return value
 
 

@@ -132,6 +132,33 @@ def test_columns_become_fields(
     )
 
 
+@pytest.mark.parametrize("kind", ["names", "token_seq"])
+def test_remarks_of_names(
+    prepare: Prepare, source: Path, capsys: pytest.CaptureFixture[str], kind: str
+) -> None:
+    writers = [
+        'A. Bee (play "One,  Two (II)"), C. Dee (screenplay), A. Bee (screenplay)',
+        "A. Bee",
+        "(list)",
+    ]
+    table = {str(row): {"writer": text} for row, text in enumerate(writers, start=1)}
+    (source / "writers.json").write_text(json.dumps(table))
+    folder = prepare(
+        "--item_table", str(source / "writers.json"), f"writer={kind}", features="writer"
+    )
+
+    labels = {name: list(value) for name, value in column(folder, "writer").items()}
+    output = capsys.readouterr().out
+    if kind == "names":
+        assert labels == {"1": ["A._Bee", "C._Dee"], "2": ["A._Bee"], "3": ["(list)"]}
+        assert "1 cells of writer have remarks, such as" in output
+        assert "are left out" in output
+    else:
+        assert labels["2"] == ["A._Bee"]
+        assert "C._Dee_(screenplay)" in labels["1"]
+        assert "writer=names leaves them out of the labels" in output
+
+
 def test_missing_vectors_stay_missing(
     prepare: Prepare, source: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -145,7 +172,9 @@ def test_missing_vectors_stay_missing(
     audio = column(folder, "audio")
     assert {name: list(value) for name, value in visual.items()} == {"1": [1, 2, 3], "4": [4, 5, 6]}
     assert {name: list(value) for name, value in audio.items()} == {"1": [2, 3], "4": [5, 6]}
-    assert "item visual: float_seq of size 3, 66.67% missing" in capsys.readouterr().out
+    output = capsys.readouterr().out
+    assert "item visual: float_seq of size 3, 66.67% missing" in output
+    assert output.count("warning: trailers.npz has a vector for 3 of the 6 items") == 1  # for both
 
 
 def test_models_never_read_what_is_missing(

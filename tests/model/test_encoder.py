@@ -68,6 +68,15 @@ def test_empty_entity_gets_the_training_mean(make: Make, reference: Callable[...
     assert model.item_encoder.count_without() == 1
 
 
+@pytest.mark.parametrize("block", [1, 4, 9])
+def test_blocks_change_no_embedding(make: Make, block: int) -> None:
+    encoder = make().eval().item_encoder
+    embeddings, mean = encoder.encode_all(block=block)
+    expected, expected_mean = encoder.encode_all()
+    assert torch.allclose(embeddings, expected, atol=1e-6)
+    assert torch.allclose(mean, expected_mean, atol=1e-6)
+
+
 def test_draws_are_uniform_over_available(make: Make) -> None:
     encoder = make().item_encoder
     counts = draws(encoder, 3, 1)  # item 3 has interactions, group, labels and price, but no text
@@ -249,6 +258,24 @@ def test_only_id_is_a_plain_embedding_table(make: Make) -> None:
     assert torch.equal(embeddings[0], table[3])
     assert has_any.tolist() == [True, False]  # user 6 was never trained
     assert torch.allclose(encoder.encode_all()[0][6], table[1:6].mean(0))
+
+
+def test_look_up_trains_as_distinct_cells_do(make: Make) -> None:
+    users = torch.tensor([3, 1, 3, 5, 3, 1])
+    upstream = torch.randn(len(users), 5)
+    encoder = make(user_modalities=["id"]).user_encoder
+    table = encoder.projections[0].embedding.weight
+
+    found = []
+    for encode in (encoder._encode_available, encoder.encode_training):
+        table.grad = None
+        embeddings = encode(users).embeddings
+        embeddings.backward(upstream)
+        assert table.grad is not None
+        found.append((embeddings, table.grad))
+
+    for expected, looked_up in zip(*found, strict=True):
+        assert torch.equal(expected, looked_up)
 
 
 def test_unknown_modalities_are_named(make: Make) -> None:

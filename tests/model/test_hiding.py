@@ -8,6 +8,7 @@ import pytest
 import torch
 from recbole.data.interaction import Interaction
 
+from recbole_sibrar.model.hiding import mean_of_rows
 from recbole_sibrar.model.sibrar import SiBraR
 
 Make = Callable[..., SiBraR]
@@ -133,3 +134,11 @@ def test_hiding_is_refused_in_training(make: Make) -> None:
         model.hiding("item", torch.ones_like(model.item_encoder.availability)),
     ):
         pass
+
+
+@pytest.mark.parametrize("n_columns", [3, 64, 100, 200])
+def test_mean_of_rows_by_columns(n_columns: int) -> None:
+    rows = torch.randn(300, n_columns)
+    chosen = torch.rand(300) < 0.7
+    assert torch.equal(mean_of_rows(rows, chosen), rows[chosen].mean(0))
+    assert not mean_of_rows(rows, torch.zeros(300, dtype=torch.bool)).any()

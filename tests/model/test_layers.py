@@ -88,7 +88,7 @@ def test_sparse_product_equals_the_dense_one(normalize: bool) -> None:
     "rows", [[3], [7, 3], list(range(40)), [5, 5, 3, 5] * 4], ids=["one", "few", "all", "repeated"]
 )
 @pytest.mark.parametrize("normalize", [True, False])
-@pytest.mark.parametrize("size", [4, 70])
+@pytest.mark.parametrize("size", [4, 70, 256])
 def test_gradient_equals_the_dense_product(rows: list[int], normalize: bool, size: int) -> None:
     """Of few entities and of many, of few columns and of many, which take different ways."""
     matrix = random_sparse(40, 13, density=0.3, random_state=5, format="lil")

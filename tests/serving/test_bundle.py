@@ -10,6 +10,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pyarrow as pa
 import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
@@ -19,8 +21,10 @@ from safetensors.torch import load_file, save_file
 from recbole_sibrar.errors import PortableModelError
 from recbole_sibrar.serving import Recommender
 from recbole_sibrar.serving.bundle import writing
+from recbole_sibrar.serving.bundle.content import Histories
 from recbole_sibrar.serving.bundle.reading import read
 from recbole_sibrar.serving.bundle.writing import sha256, write
+from recbole_sibrar.serving.example import example_content
 
 FILES = (
     "manifest.json",
@@ -62,6 +66,39 @@ def test_what_is_written_is_read(portable: Path, tmp_path: Path) -> None:
     assert again.items.tokens.equals(content.items.tokens)
     assert torch.equal(again.users.embeddings, content.users.embeddings)
     assert (again.histories.items == content.histories.items).all()
+
+
+SMAPS = Path("/proc/self/smaps")
+
+
+@pytest.mark.skipif(not SMAPS.exists(), reason="Linux alone tells the memory of each mapping")
+def test_embeddings_wait_on_the_disk(tmp_path: Path) -> None:
+    n, size = 20_000, 256
+    content = example_content()
+    manifest = replace(content.manifest, embedding_size=size, has_modalities=False)
+    users = replace(manifest.users, n=n, n_trained=n)
+    side = replace(
+        content.users,
+        tokens=pa.array([f"u{number}" for number in range(n)]),
+        popularity=np.zeros(n, dtype=np.int64),
+        embeddings=torch.ones(n, size),
+        parts={},
+        available=None,
+    )
+    histories = Histories(np.zeros(0, dtype=np.int32), np.zeros(n + 1, dtype=np.int64))
+    manifest = replace(manifest, users=users)
+    items = replace(content.items, embeddings=torch.ones(5, size), parts={}, available=None)
+    large = replace(content, manifest=manifest, users=side, items=items, histories=histories)
+    write(large, tmp_path / "large.sibrar")
+
+    held = read(tmp_path / "large.sibrar")
+
+    # A mapping's first line has its file; the line "Rss:" after it counts what is in memory.
+    mappings = SMAPS.read_text().split(str(tmp_path / "large.sibrar" / "embeddings.safetensors"))
+    kilobytes = sum(int(part.split("Rss:")[1].split()[0]) for part in mappings[1:])
+    assert len(mappings) > 1
+    assert kilobytes * 1024 < n * size
+    assert torch.equal(held.users.embeddings, torch.ones(n, size))
 
 
 def test_the_manifest_says_what_is_inside(portable: Path) -> None:

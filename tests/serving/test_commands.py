@@ -168,6 +168,16 @@ def test_similar_and_audience(
     assert all(user in shown for user in model.audience("i4", k=2)["user"])
 
 
+@pytest.mark.parametrize("command", ["similar", "audience"])
+def test_unknown_items_before_any_answer(
+    portable: Path, capsys: pytest.CaptureFixture[str], command: str
+) -> None:
+    assert main([command, str(portable), "i4", "i99"]) == 2
+    shown = capsys.readouterr()
+    assert shown.out == ""
+    assert "item 'i99' is unknown" in shown.err
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

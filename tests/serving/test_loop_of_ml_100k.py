@@ -18,12 +18,12 @@ K = 10
 pytestmark = [pytest.mark.slow, pytest.mark.processes]
 
 
-@pytest.fixture(scope="module")
-def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+@pytest.fixture(scope="module", params=["cold_start_item", "cold_start_item cold_start_sibrar"])
+def home(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Folder with a checkpoint of a short training in item cold start, and its portable model."""
     folder = tmp_path_factory.mktemp("loop")
     program = "import sys; from recbole_sibrar.cli import run_recbole; sys.exit(run_recbole())"
-    options = ["--model=SiBraR", "--dataset=ml-100k", "--config_files=cold_start_item"]
+    options = ["--model=SiBraR", "--dataset=ml-100k", f"--config_files={request.param}"]
     short = ["--epochs=2", "--show_progress=False", "--tensorboard=none", "--checkpoint_dir=saved"]
     command = [sys.executable, "-c", program, *options, *short, "--export=films.sibrar"]
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)

@@ -16,7 +16,7 @@ from recbole.utils import EvaluatorType, FeatureSource, InputType, ModelType
 
 from recbole_sibrar.config.values import is_given
 from recbole_sibrar.data.atomic import AtomicFile, Field, names_of, read_header
-from recbole_sibrar.errors import DataError, nearest, refuse
+from recbole_sibrar.errors import DataError, listed, nearest, refuse
 from recbole_sibrar.protocols import DatasetLike, FullConfig
 
 INTER = FeatureSource.INTERACTION.value
@@ -312,5 +312,5 @@ def _warn_about_unknown(dataset: Dataset, named: Iterable[str]) -> None:
     known = names_of(header_of(dataset, INTER)) or list(dataset.inter_feat)
     for name in named:
         if name not in known:
-            has = f"the interactions have {', '.join(known)}{nearest(str(name), known)}"
+            has = f"the interactions have {listed(known, str(name))}"
             dataset.logger.warning(f"load_col: there is no field '{name}' for {INTER}; {has}")

@@ -66,11 +66,11 @@ class EASEContent(ContentBaseline):
         self.new_factors: NDArray[np.float32] | None = None
         self.new_items: ContentRegression | None = None
         if len(new):
-            regression = self._regression("item").fit(factors)
+            regression = self._regression("item")
             if len(new) * factors.shape[1] <= KEPT:
-                self.new_factors = regression.predict(new)
+                self.new_factors = regression.fit_predict(factors, new)
             else:
-                self.new_items = regression
+                self.new_items = regression.fit(factors)
         self.new_users = self._new_users()
 
     def landmarks(self, side: Side) -> int | None:

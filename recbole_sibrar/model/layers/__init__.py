@@ -3,6 +3,7 @@
 from recbole_sibrar.model.layers.basic import MLP, BatchNorm, make_activation, to_float32
 from recbole_sibrar.model.layers.interactions import InteractionsLayer
 from recbole_sibrar.model.layers.kernel import KernelLayer, soft_bins
+from recbole_sibrar.model.layers.precision import Linear, set_precision
 from recbole_sibrar.model.layers.projection import Projection
 from recbole_sibrar.model.layers.scaling import (
     Standardization,
@@ -29,6 +30,7 @@ __all__ = [
     "IdLayer",
     "InteractionsLayer",
     "KernelLayer",
+    "Linear",
     "Projection",
     "Standardization",
     "UnitLength",
@@ -37,6 +39,7 @@ __all__ = [
     "make_scaling",
     "pad_rows",
     "scaling_of",
+    "set_precision",
     "soft_bins",
     "statistics",
     "to_float32",

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from torch import Tensor, nn
 from torch.nn import functional
 
+from recbole_sibrar.model.layers.precision import Linear
 from recbole_sibrar.parallel.synchronization import Shared, batch_norm
 
 _ACTIVATIONS: dict[str, type[nn.Module]] = {
@@ -90,7 +91,7 @@ class MLP(nn.Sequential):
         n_layers = len(sizes) - 1
         for i in range(1, n_layers + 1):
             is_last = i == n_layers
-            layers.append(nn.Linear(sizes[i - 1], sizes[i]))
+            layers.append(Linear(sizes[i - 1], sizes[i]))
 
             has_norm = batch_norm == ("hidden", "last")[is_last]
             if isinstance(batch_norm, int):
@@ -99,7 +100,9 @@ class MLP(nn.Sequential):
                 layers.append(BatchNorm(sizes[i]))
 
             if output_activation or not is_last:
-                layers.append(make_activation(activation))
+                # In place: what linear layers and batch norm return is needed nowhere else.
+                is_relu = activation == "relu"
+                layers.append(nn.ReLU(inplace=True) if is_relu else make_activation(activation))
         super().__init__(*layers)
 
     def forward(self, input: Tensor, shared: Shared | None = None) -> Tensor:

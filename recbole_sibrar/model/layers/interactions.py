@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from functools import cache
 from typing import ClassVar
 
+import numpy as np
 import torch
+from scipy.sparse import csc_matrix, csr_matrix
 from torch import Tensor, nn
 from torch.autograd.function import FunctionCtx
 from torch.nn import functional
@@ -41,6 +43,23 @@ class Bags:
 
     COLUMNS: ClassVar[tuple[int, ...]] = (64, 32)
     """Numbers of columns that a CPU sums at a time for a table larger than its second cache."""
+
+    @classmethod
+    def of(cls, matrix: csr_matrix | csc_matrix) -> Bags:
+        """Read the bags of the rows of a CSR matrix, or of the columns of a CSC matrix."""
+        return cls(torch.from_numpy(matrix.indices), torch.from_numpy(matrix.indptr))
+
+    def matrix(self, size: int) -> csr_matrix:
+        """Make a matrix ``[n, size]`` with a one for each id of each bag; on a CPU.
+
+        Example:
+            >>> bags = Bags(torch.tensor([0, 2, 1]), torch.tensor([0, 2, 3]))
+            >>> bags.matrix(3).toarray().tolist()
+            [[1, 0, 1], [0, 1, 0]]
+        """
+        ones = np.ones(len(self.indices), dtype=np.int8)
+        shape = (len(self.offsets) - 1, size)
+        return csr_matrix((ones, self.indices.numpy(), self.offsets.numpy()), shape=shape)
 
     def narrowed(self) -> Bags:
         """Convert to int32 where that is wide enough: sums take two thirds of the time."""
@@ -92,6 +111,7 @@ class _SumContext(FunctionCtx):
     saved_tensors: tuple[Tensor, ...]
     n_bags: int
     transposed: Bags
+    chosen: csr_matrix | None
 
 
 class _SumOfBags(torch.autograd.Function):
@@ -101,6 +121,12 @@ class _SumOfBags(torch.autograd.Function):
     20 times as long.
     """
 
+    MOST = 3 / 4
+    """Share of the ids up to which a CPU copies the bags of the rows, instead of summing all."""
+
+    WIDE = 256
+    """Number of columns from which on it also transposes the copies, for the gradient."""
+
     @staticmethod
     def forward(
         ctx: _SumContext, weight: Tensor, rows: Tensor, bags: Bags, transposed: Bags
@@ -108,15 +134,35 @@ class _SumOfBags(torch.autograd.Function):
         ctx.save_for_backward(rows)
         ctx.n_bags = len(bags.offsets) - 1
         ctx.transposed = transposed
-        return bags.sum(weight)[rows]
+        ctx.chosen = None
+        # Without a gradient of its own, which torch would prepare.
+        weight = weight.detach()
+        if not _reads_few(bags, rows):
+            return bags.sum(weight)[rows]
+
+        chosen = bags.matrix(len(weight))[rows.numpy()]
+        if weight.shape[1] >= _SumOfBags.WIDE:
+            ctx.chosen = chosen
+        return Bags.of(chosen).sum(weight)
 
     @staticmethod
     def backward(ctx: _SumContext, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         (gradient,) = gradients
+        if ctx.chosen is not None:
+            return Bags.of(ctx.chosen.tocsc()).sum(gradient), None, None, None
+
         (rows,) = ctx.saved_tensors
         zeros = gradient.new_zeros((ctx.n_bags, gradient.shape[1]))
         by_bag = zeros.index_add_(0, rows, gradient)
         return ctx.transposed.sum(by_bag), None, None, None
+
+
+def _reads_few(bags: Bags, rows: Tensor) -> bool:
+    """Tell if a CPU is faster with copies of the bags of some rows."""
+    if rows.device.type != "cpu":
+        return False
+    n_read = int((bags.offsets[rows + 1] - bags.offsets[rows]).sum())
+    return n_read < _SumOfBags.MOST * len(bags.indices)
 
 
 _sum_of_bags: Callable[[Tensor, Tensor, Bags, Bags], Tensor] = _SumOfBags.apply

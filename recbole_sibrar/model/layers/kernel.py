@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from recbole_sibrar.data.modality import ModalityKind, ModalityTable
+from recbole_sibrar.model.layers.precision import Precise
 from recbole_sibrar.model.layers.tables import Table
 
 _KEPT = 50_000_000
@@ -42,7 +43,7 @@ def soft_bins(numbers: Tensor) -> Tensor:
     return torch.exp(-0.5 * ((clipped[:, None] - grid) / _BIN_WIDTH) ** 2)
 
 
-class KernelLayer(Table):
+class KernelLayer(Precise, Table):
     r"""Linear layer on similarities to landmarks: ``[n] ids -> [n, out]``.
 
     A similarity is :math:`\exp(cos(v, l) - 1)`. The landmarks are the vectors of the training
@@ -107,6 +108,11 @@ class KernelLayer(Table):
     def _compare(self, vectors: Tensor) -> Tensor:
         return torch.exp(self._unit(vectors) @ self.landmarks.t() - 1)
 
+    def between(self, places: Tensor) -> Tensor:
+        """Compute the similarities of some landmarks, ``[n, n]``."""
+        chosen = self.landmarks[places]
+        return torch.exp(chosen @ chosen.t() - 1)
+
     @torch.no_grad()
     def similarities(self, rows: Tensor) -> Tensor:
         """Compute the similarities of the entities ``rows`` to the landmarks, ``[n, m]``."""
@@ -121,10 +127,16 @@ class KernelLayer(Table):
 
     def forward(self, rows: Tensor) -> Tensor:
         """Project the vectors of the entities ``rows``."""
+        # some at a time: the similarities of a large catalogue do not fit the memory
+        size = max(_KEPT // max(len(self.landmarks), 1), 1)
+        parts = [self._project(part) for part in torch.split(rows, size)]
+        return parts[0] if len(parts) == 1 else torch.cat(parts)
+
+    def _project(self, rows: Tensor) -> Tensor:
         similarities = self.similarities(rows)
         if self.training:
             similarities = self._with_own(similarities, rows)
-        return functional.linear(similarities, self.weight, self.bias)
+        return self.linear(similarities, self.weight, self.bias)
 
     def _with_own(self, similarities: Tensor, rows: Tensor) -> Tensor:
         """Replace the similarity of each landmark to itself by ``own``."""

@@ -11,6 +11,10 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from recbole_sibrar.data.modality import ModalityTable
+from recbole_sibrar.model.layers.precision import Linear
+
+_SHORTEST = 1e-6
+"""Length of the vector of an entity whose labels all have no weight."""
 
 
 class Table(nn.Module):
@@ -53,7 +57,7 @@ class DenseLayer(Table):
     def __init__(self, table: ModalityTable, out: int, scaling: nn.Module | None = None) -> None:
         super().__init__(table)
         self.scaling = scaling or nn.Identity()
-        self.linear = nn.Linear(table.size, out)
+        self.linear = Linear(table.size, out)
 
     def inputs(self, rows: Tensor) -> Tensor:
         """Return the scaled values ``[n, size]`` of the entities ``rows``."""
@@ -101,7 +105,9 @@ class BagLayer(Table):
         table: The labels.
         out: Size of the output.
         by_root: Divide the sum by the root of the number of labels instead, and add a constant.
-            This is a linear layer on multi-hot vectors of length 1, whose products are cosines.
+            This is a linear layer on multi-hot vectors of length 1, whose products are cosines. A
+            start from a closed form may weigh the labels (``label_weights``); vectors keep their
+            length.
 
     Example:
         >>> from scipy.sparse import csr_matrix
@@ -116,21 +122,29 @@ class BagLayer(Table):
 
     indices: Tensor
     offsets: Tensor
+    label_weights: Tensor
 
     def __init__(self, table: ModalityTable, out: int, by_root: bool = False) -> None:
         super().__init__(table)
         self.embedding = make_embedding(table.size, out)
         self.bias = nn.Parameter(torch.zeros(out)) if by_root else None
+        if by_root:
+            self.register_buffer("label_weights", torch.ones(table.size))
 
     def forward(self, rows: Tensor) -> Tensor:
         """Pool the labels of the entities ``rows``."""
         # An empty bag has the mean 0.
-        indices, starts, sizes = gather_bags(self.indices, self.offsets, rows)
+        indices, starts, _ = gather_bags(self.indices, self.offsets, rows)
         if self.bias is None:
             return functional.embedding_bag(indices, self.embedding.weight, starts, mode="mean")
 
-        total = functional.embedding_bag(indices, self.embedding.weight, starts, mode="sum")
-        return total * sizes.clamp(min=1).to(total.dtype).rsqrt()[:, None] + self.bias
+        weights = self.label_weights[indices]
+        total = functional.embedding_bag(
+            indices, self.embedding.weight, starts, mode="sum", per_sample_weights=weights
+        )
+        squares = self.label_weights.square()[:, None]
+        lengths = functional.embedding_bag(indices, squares, starts, mode="sum").sqrt()
+        return total / lengths.clamp(min=_SHORTEST) + self.bias
 
 
 class IdLayer(nn.Module):

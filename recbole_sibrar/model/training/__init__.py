@@ -13,7 +13,7 @@ from recbole_sibrar.model.training.reloading import (
     weights_follow,
 )
 from recbole_sibrar.model.training.teacher import Teacher
-from recbole_sibrar.model.training.warm_start import start_from_closed_form
+from recbole_sibrar.model.training.warm_start import constant_loss, start_from_closed_form
 
 __all__ = [
     "SharedCandidates",
@@ -21,6 +21,7 @@ __all__ = [
     "WeightAverage",
     "as_new_items",
     "check_new_items",
+    "constant_loss",
     "forget_after_loading",
     "in_random_sets",
     "pad_before_loading",

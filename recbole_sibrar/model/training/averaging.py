@@ -57,6 +57,12 @@ class WeightAverage(nn.Module):
         return [_buffer_name(name) for name in names]
 
     @torch.no_grad()
+    def restart(self, model: nn.Module) -> None:
+        """Begin with other weights of the model."""
+        for name, value in _values(model, self.names).items():
+            self.get_buffer(_buffer_name(name)).copy_(value)
+
+    @torch.no_grad()
     def update(self, model: nn.Module) -> None:
         """Move the average towards the weights of the model, once for each training step."""
         # A buffer, so that a resumed run goes on counting.

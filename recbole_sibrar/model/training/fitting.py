@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.linalg import LinAlgError, cho_factor
+from scipy.linalg import LinAlgError, cho_factor, cho_solve
 from scipy.linalg.lapack import dpotri
 from scipy.sparse import csr_matrix, diags
 from torch import Tensor, nn
@@ -27,6 +27,10 @@ from recbole_sibrar.names import ID, INTERACTIONS
 
 _MAX_CHOICE = 3000
 """Entities that a penalty is chosen on: the eigenvectors of a larger kernel take minutes."""
+
+
+_BLOCK = 1024
+"""Rows that are copied at a time."""
 
 
 @dataclass(frozen=True)
@@ -75,21 +79,30 @@ def set_content(
             error.
     """
     names = encoder.modalities
-    if ID in names:
-        layer = encoder.projections[names.index(ID)]
-        layer = layer if encoder.is_table else first_layer(encoder, names.index(ID))
-        assert isinstance(layer, IdLayer)
-        layer.embedding.weight[known] = targets.to(layer.embedding.weight) * (
-            encoder.config.aggregation == "mean"
-        )
-
     rest = _fit(encoder, content_of(encoder), known, targets, importance, numbers, inverse)
     # the interactions of users give their embeddings exactly, and need no regression
     if INTERACTIONS in names and encoder.config.side == "item":
         is_sum = encoder.config.aggregation == "sum"
-        group = [names.index(INTERACTIONS)]
-        own = replace(numbers, ridge=interactions_ridge)
-        _fit(encoder, group, known, rest if is_sum else targets, importance, own)
+        fitted = rest if is_sum else targets
+        _fit_interactions(encoder, known, fitted, importance, interactions_ridge)
+
+
+def set_ids(encoder: EntityEncoder, known: Tensor, targets: Tensor) -> None:
+    """Set the free embeddings of some entities, and those of others to the mean.
+
+    Beside other modalities under ``aggregation: sum``, all are 0, as the content has the whole prediction.
+    """
+    if ID not in encoder.modalities:
+        return
+
+    place = encoder.modalities.index(ID)
+    layer = encoder.projections[0] if encoder.is_table else first_layer(encoder, place)
+    assert isinstance(layer, IdLayer)
+    weight = layer.embedding.weight
+    weight[1:] = targets.mean(0).to(weight)  # 0 is the padding
+    weight[known] = targets.to(weight)
+    if encoder.config.aggregation == "sum" and not encoder.is_table:
+        weight.zero_()
 
 
 def content_of(encoder: EntityEncoder) -> list[int]:
@@ -131,15 +144,53 @@ def _fit(
     for m in group:
         layer, weight = first_layer(encoder, m), numbers.weights.get(encoder.modalities[m], 1.0)
         if isinstance(layer, KernelLayer):
-            available = encoder.availability[known, m].cpu()
-            solved = solution[available]
-            # a field without weight has no part in the fit
+            places = layer.place[known].cpu()
+            has_value = places >= 0
+            # landmarks outside of the fit have no part in the map
+            solved = torch.zeros(len(layer.landmarks), solution.shape[1])
+            solved[places[has_value]] = solution[has_value]
+            # nor has a field without weight in the fit
             if weight > 0:
-                layer.own.copy_(1 - excess[available] / (weight * n_kernels))
+                own = 1 - excess[has_value] / (weight * n_kernels)
+                layer.own[places[has_value]] = own.to(layer.own)
         else:
             solved = torch.from_numpy(_inputs(encoder, m, known).T @ solution.numpy())
         _set_weights(layer, (1 if is_sum else len(group)) * weight * solved, mean * (not is_sum))
     return ridge * solution
+
+
+def _fit_interactions(
+    encoder: EntityEncoder,
+    known: Tensor,
+    targets: Tensor,
+    importance: Tensor,
+    ridge: float | None,
+) -> None:
+    """Fit the projection of the interactions by ridge regression, in the smaller of its two forms."""
+    modality = encoder.modalities.index(INTERACTIONS)
+    inputs = csr_matrix(_inputs(encoder, modality, known))
+    mean = targets.mean(0)
+    centred = targets - mean
+    if ridge is None:
+        part = slice(None, None, -(-len(known) // _MAX_CHOICE))
+        kernel = torch.from_numpy((inputs[part] @ inputs[part].T).toarray())
+        ridge = choose_penalty(kernel, centred[part], importance)
+
+    n, size = inputs.shape
+    is_primal = size < n
+    products = inputs.T @ inputs if is_primal else inputs @ inputs.T
+    square = products.toarray().astype(np.float64)
+    square[np.diag_indices_from(square)] += ridge
+    factor = cho_factor(square, overwrite_a=True, check_finite=False)
+    right = centred.double().numpy()
+    if is_primal:
+        weights = cho_solve(factor, inputs.T @ right, check_finite=False)
+    else:
+        weights = inputs.T @ cho_solve(factor, right, check_finite=False)
+
+    is_sum = encoder.config.aggregation == "sum"
+    layer = first_layer(encoder, modality)
+    _set_weights(layer, torch.from_numpy(weights).float(), mean * (not is_sum))
 
 
 def kernels_of(
@@ -155,12 +206,12 @@ def kernels_of(
         entities: int64 ``[n]``: training entities.
     """
     for m in group:
-        inputs = _inputs(encoder, m, entities)
         layer = first_layer(encoder, m)
         if isinstance(layer, KernelLayer):
-            yield encoder.modalities[m], _between(encoder, layer, m, entities, inputs)
+            yield encoder.modalities[m], _between(layer, entities)
             continue
 
+        inputs = _inputs(encoder, m, entities)
         products = inputs @ inputs.T
         dense = products.toarray() if isinstance(products, csr_matrix) else products
         yield encoder.modalities[m], dense
@@ -201,8 +252,17 @@ def inverse_of(kernel: Tensor, ridge: float) -> Tensor:
         return _inverse_of_rounded(kernel, ridge)
 
     inverse, _ = dpotri(factor, lower=True, overwrite_c=True)
-    lower = torch.from_numpy(inverse).tril_()
-    return lower + lower.tril(-1).t()
+    _fill_upper(inverse)
+    return torch.from_numpy(inverse)
+
+
+def _fill_upper(matrix: NDArray[np.float64]) -> None:
+    """Copy the lower triangle to the upper one, which LAPACK does not fill; in place, a block of rows at a time."""
+    for start in range(0, len(matrix), _BLOCK):
+        end = start + _BLOCK
+        diagonal = matrix[start:end, start:end]
+        diagonal[:] = np.tril(diagonal) + np.tril(diagonal, -1).T
+        matrix[start:end, end:] = matrix[end:, start:end].T
 
 
 def _inverse_of_rounded(kernel: Tensor, ridge: float) -> Tensor:
@@ -212,18 +272,12 @@ def _inverse_of_rounded(kernel: Tensor, ridge: float) -> Tensor:
     return inverse
 
 
-def _between(
-    encoder: EntityEncoder,
-    layer: KernelLayer,
-    modality: int,
-    entities: Tensor,
-    inputs: NDArray[np.float32],
-) -> NDArray[np.float32]:
+def _between(layer: KernelLayer, entities: Tensor) -> NDArray[np.float32]:
     """Compute the similarities of training entities, ``[n, n]``; 0 where one has no value."""
-    places = layer.place[entities].cpu()
-    is_available = encoder.availability[entities, modality].cpu().numpy()
+    places = layer.place[entities]
     square = np.zeros((len(entities), len(entities)), dtype=np.float32)
-    square[:, is_available] = np.asarray(inputs)[:, places[places >= 0].numpy()]
+    has_value = (places >= 0).cpu().numpy()
+    square[np.ix_(has_value, has_value)] = layer.between(places[places >= 0]).cpu().numpy()
     return square
 
 
@@ -234,13 +288,10 @@ def _inputs(
     layer = first_layer(encoder, modality)
     available = encoder.availability[entities, modality].cpu()
     if isinstance(layer, (BagLayer, InteractionsLayer)):
-        power = 1.0 if layer.bias is None else 0.5
-        return _bags(layer, power)[entities.cpu().numpy()]
+        return _bags(layer)[entities.cpu().numpy()]
 
     rows = entities[available]
-    if isinstance(layer, KernelLayer):
-        values = layer.similarities(rows)
-    elif isinstance(layer, DenseLayer):
+    if isinstance(layer, DenseLayer):
         values = layer.inputs(rows)
     else:
         assert isinstance(layer, CategoryLayer)
@@ -251,13 +302,49 @@ def _inputs(
     return inputs
 
 
-def _bags(layer: BagLayer | InteractionsLayer, power: float) -> csr_matrix:
-    """Write the bags of all entities as rows of ones, divided by a power of their number."""
+def _bags(layer: BagLayer | InteractionsLayer) -> csr_matrix:
+    """Write the bags of all entities as rows of weights: of length 1, or of ones divided by their number."""
     indices, offsets = layer.indices.cpu().numpy(), layer.offsets.cpu().numpy()
-    ones = np.ones(len(indices), dtype=np.float32)
+    values = np.ones(len(indices), dtype=np.float32)
+    if isinstance(layer, BagLayer) and layer.bias is not None:
+        values = layer.label_weights.cpu().numpy()[indices]
+
     shape = (len(offsets) - 1, layer.embedding.num_embeddings)
-    sizes = np.maximum(np.diff(offsets), 1).astype(np.float32)
-    return csr_matrix(diags(sizes**-power) @ csr_matrix((ones, indices, offsets), shape=shape))
+    bags = csr_matrix((values, indices, offsets), shape=shape)
+    squares = np.asarray(bags.multiply(bags).sum(1)).ravel()
+    sizes = np.diff(offsets) if layer.bias is None else np.sqrt(squares)
+    return csr_matrix(diags(1 / np.maximum(sizes, 1e-6).astype(np.float32)) @ bags)
+
+
+def weigh_labels(encoder: EntityEncoder, rarity: float) -> None:
+    r"""Give rare labels larger weights, :math:`\log((n + 1) / (n_l + 1))^r` for a label of n_l of n training entities.
+
+    This is the inverse document frequency (Sparck Jones, 1972). Labels count in fields with ``label_pooling: root``.
+
+    Args:
+        encoder: Encoder with linear projections.
+        rarity: The power r; 0 for equal weights.
+    """
+    trained = encoder.trained.cpu().numpy()
+    for layer in _weighted_bags(encoder):
+        owners = np.repeat(np.arange(len(trained)), np.diff(layer.offsets.cpu().numpy()))
+        labels = layer.indices.cpu().numpy()[trained[owners]]
+        counts = np.bincount(labels, minlength=len(layer.label_weights))
+        weights = np.log((trained.sum() + 1) / (counts + 1)) ** rarity
+        layer.label_weights.copy_(torch.from_numpy(weights))
+
+
+def has_label_weights(encoder: EntityEncoder) -> bool:
+    """Tell whether an encoder has fields of labels with weights."""
+    return any(True for _ in _weighted_bags(encoder))
+
+
+def _weighted_bags(encoder: EntityEncoder) -> Iterator[BagLayer]:
+    """Yield the layers of the fields of labels with weights."""
+    for m in content_of(encoder):
+        layer = first_layer(encoder, m)
+        if isinstance(layer, BagLayer) and layer.bias is not None:
+            yield layer
 
 
 def _set_weights(layer: nn.Module, weights: Tensor, mean: Tensor) -> None:

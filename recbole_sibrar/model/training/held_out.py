@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from scipy.linalg import LinAlgError, cho_factor, cho_solve
+from scipy.sparse import csr_matrix
 
-from recbole_sibrar.model.training.teacher import weights_of_gram
+from recbole_sibrar.model.training.teacher import gram_of, weights_of_gram
 
 PENALTIES = (0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0)
 """Penalties of a regression to choose from."""
@@ -26,18 +27,33 @@ WEIGHTS = (0.0, 0.1, 0.25, 0.5, 1.0, 2.0, 4.0)
 POPULARITIES = (0.0, 0.1, 0.2, 0.4)
 """Weights of the popularity to choose from."""
 
+RARITIES = (0.0, 0.5, 1.0)
+"""Powers of the weight of rare labels to choose from."""
+
 _PARTS = 5
 """Items are divided into this many parts, as many as held-out items are a fifth of the others."""
 
 _CUT_OFF = 10
 """Places of a list that count."""
 
+MAX_ENTRIES = 250_000_000
+"""Largest number of similarities of all fields together, 1 GB: many fields are chosen on fewer items."""
+
 MAX_ITEMS = 4000
-"""Items of the choice; of more, a random part is drawn. The penalty of a regression on content does not depend on their
-number, as it is the variance of the noise (Rasmussen & Williams, 2006, equation 2.25)."""
+"""Items of the choice; of more, a random part is drawn. In theory the penalty of a regression on content does not
+depend on their number, as it is the variance of the noise (Rasmussen & Williams, 2006, equation 2.25)."""
+
+MANY_ITEMS = 12_000
+"""Items of the last round for a larger catalogue. On CiteULike-a a sample of 4,000 has smaller penalties than all."""
 
 _MAX_USERS = 2000
 """Users whose lists are measured."""
+
+_MANY_USERS = 6000
+"""Users of the last round, where differences are smaller."""
+
+_LAST = (("ridge", PENALTIES), ("rarity", RARITIES), ("ridge", PENALTIES), ("l2", L2))
+"""Numbers of the last round."""
 
 _WEIGHT = "weights: "
 """Begin of the name of a field's weight, which no other number has."""
@@ -58,13 +74,16 @@ class ClosedForm:
     """Weight of the logarithm of the popularity."""
     weights: tuple[tuple[str, float], ...]
     """Each field with its weight."""
+    rarity: float = 0.0
+    """Power of the weight of rare labels."""
 
     def __str__(self) -> str:
         """Write the numbers as keys of a configuration."""
         weights = ", ".join(f"{name}: {weight:g}" for name, weight in self.weights)
         return (
             f"warm_start_l2={self.l2:g}, warm_start_ridge={self.ridge:g}, "
-            f"warm_start_popularity={self.popularity:g}, warm_start_weights={{{weights}}}"
+            f"warm_start_popularity={self.popularity:g}, warm_start_weights={{{weights}}}, "
+            f"warm_start_rarity={self.rarity:g}"
         )
 
 
@@ -72,23 +91,18 @@ class _Part:
     """Items held out as new ones, and the closed form of the others."""
 
     def __init__(
-        self,
-        matrix: NDArray[np.float32],
-        kernels: Kernels,
-        new: NDArray[np.bool_],
-        users: NDArray[np.int64],
+        self, matrix: csr_matrix, new: NDArray[np.bool_], users: NDArray[np.int64]
     ) -> None:
-        kept = np.flatnonzero(~new & matrix.any(0))
-        known = matrix[:, kept]
-        measured = users[known[users].any(1) & matrix[np.ix_(users, new)].any(1)]
-        self.profiles = known[measured]
-        self.found = matrix[np.ix_(measured, new)]
+        self.new = np.flatnonzero(new)
+        self.kept = np.flatnonzero(~new & (matrix.getnnz(axis=0) > 0))
+        known, found = matrix[:, self.kept], matrix[users][:, self.new]
+        is_measured = (known[users].getnnz(axis=1) > 0) & (found.getnnz(axis=1) > 0)
+        self.profiles = known[users[is_measured]].toarray()
+        self.found = found[is_measured].toarray()
         # of all users, as the penalty of EASE grows with their number
-        self.gram = torch.from_numpy(known.T @ known)
+        self.gram = torch.from_numpy(gram_of(known))
 
-        self.within = {name: kernel[np.ix_(kept, kept)] for name, kernel in kernels.items()}
-        self.across = {name: kernel[np.ix_(new, kept)] for name, kernel in kernels.items()}
-        popularity = np.log1p(known.sum(0))
+        popularity = np.log1p(np.asarray(known.sum(0)).ravel())
         self.popularity = popularity - popularity.mean()
         self.scores = cache(self._scores)
 
@@ -99,20 +113,25 @@ class _Part:
         scores /= max(scores.std(), 1e-6)
         return np.asarray(scores - scores.mean(1, keepdims=True))
 
-    def measure(self, numbers: ClosedForm) -> NDArray[np.float64]:
-        """Measure the nDCG of each user, with the new items as candidates."""
-        weights = dict(numbers.weights)
-        kernel = sum(weights[name] * own for name, own in self.within.items())
-        to_new = sum(weights[name] * own for name, own in self.across.items())
-        kernel = np.asarray(kernel, dtype=np.float32)
+    def measure(
+        self, numbers: ClosedForm, similarities: NDArray[np.float32]
+    ) -> NDArray[np.float64]:
+        """Measure the nDCG of each user, with the new items as candidates.
+
+        Args:
+            numbers: Numbers of the closed form.
+            similarities: Weighted similarities of all items of the choice.
+        """
+        kernel = similarities[np.ix_(self.kept, self.kept)]
         kernel[np.diag_indices_from(kernel)] += numbers.ridge
+        to_new = similarities[np.ix_(self.kept, self.new)]
 
         try:
             factor = cho_factor(kernel, overwrite_a=True, check_finite=False)
         except LinAlgError:
             # rounding has made eigenvalues negative: nothing worth choosing
             return np.zeros(len(self.found))
-        predictor = cho_solve(factor, np.asarray(to_new, dtype=np.float32).T, check_finite=False)
+        predictor = cho_solve(factor, to_new, check_finite=False)
         scores = self.scores(numbers.l2) + numbers.popularity * self.popularity
         return ndcg(scores @ predictor, self.found)
 
@@ -144,8 +163,8 @@ def ndcg(
 
 
 def choose_numbers(
-    matrix: NDArray[np.float32],
-    kernels_of: Callable[[NDArray[np.int64]], Kernels],
+    matrix: csr_matrix,
+    kernels_of: Callable[[NDArray[np.int64], float], Kernels],
     start: ClosedForm,
     is_open: Mapping[str, bool],
     seed: int,
@@ -153,24 +172,54 @@ def choose_numbers(
     """Choose numbers by the nDCG@10 of held-out training items, one number at a time.
 
     Each item is new at most once, and known in the other parts. A number moves along its list while
-    the mean over the users grows by more than its standard error; two rounds over all numbers.
+    the mean over the users grows by more than its standard error; two rounds over all numbers. Of a
+    larger catalogue, a sample has the numbers of the sample: a last round on more items moves the
+    penalties and the weight of rare labels while the mean grows. Few items cannot tell that weight.
 
     Args:
         matrix: float ``[n_users, n_items]`` of zeros and ones.
-        kernels_of: Returns the similarities of some items.
+        kernels_of: Returns the similarities of some items, with this power of the weight of rare labels.
         start: Numbers to begin with.
-        is_open: ``l2``, ``ridge``, ``popularity`` or ``weights``, True for numbers to choose.
+        is_open: ``l2``, ``ridge``, ``popularity``, ``weights`` or ``rarity``, True for numbers to choose.
         seed: Seed of the division.
     """
     rng = np.random.default_rng(seed)
-    parts = list(_divide(matrix, kernels_of, rng))
-    if not parts:
+    most = int((MAX_ENTRIES / max(len(start.weights), 1)) ** 0.5)
+    order = rng.permutation(matrix.shape[1])
+    items = order[: min(MAX_ITEMS, most)]
+    # the parts of a large sample are large enough
+    n_parts = _PARTS if len(items) < min(MAX_ITEMS, most) else 2
+    users = rng.permutation(matrix.shape[0])
+    measure = _measure_on(matrix, items, kernels_of, users[:_MAX_USERS], n_parts)
+    if measure is None:
         return start
 
-    @cache
-    def measure(numbers: ClosedForm) -> NDArray[np.float64]:
-        return np.concatenate([part.measure(numbers) for part in parts])
+    numbers = climb(start, is_open, measure)
+    more = order[: min(MANY_ITEMS, most)]
+    del measure  # its matrices make room
+    larger = None
+    if len(more) > len(items):
+        larger = _measure_on(matrix, more, kernels_of, users[:_MANY_USERS], 1)
+    if larger is None:
+        return numbers
+    for name, choices in _LAST:
+        if is_open[name]:
+            numbers = _climb(numbers, choices, name, larger, errors=0.0)
+    return numbers
 
+
+def climb(
+    start: ClosedForm,
+    is_open: Mapping[str, bool],
+    measure: Callable[[ClosedForm], NDArray[np.float64]],
+) -> ClosedForm:
+    """Move the open numbers, one at a time, in two rounds; see :func:`choose_numbers`.
+
+    Args:
+        start: Numbers to begin with.
+        is_open: ``l2``, ``ridge``, ``popularity`` or ``weights``, True for numbers to choose.
+        measure: Returns the nDCG of users.
+    """
     numbers = start
     for _ in range(2):
         if is_open["ridge"]:
@@ -185,25 +234,47 @@ def choose_numbers(
     return numbers
 
 
-def _divide(
-    matrix: NDArray[np.float32],
-    kernels_of: Callable[[NDArray[np.int64]], Kernels],
-    rng: np.random.Generator,
-) -> Iterator[_Part]:
-    """Divide items into parts, of which each is new once; parts without a user that can be measured are left out."""
-    items = rng.permutation(matrix.shape[1])[:MAX_ITEMS]
-    users = rng.permutation(len(matrix))[:_MAX_USERS]
-    drawn = matrix[:, items]
-    kernels = kernels_of(items)
+def _measure_on(
+    matrix: csr_matrix,
+    items: NDArray[np.int64],
+    kernels_of: Callable[[NDArray[np.int64], float], Kernels],
+    users: NDArray[np.int64],
+    n_parts: int,
+) -> Callable[[ClosedForm], NDArray[np.float64]] | None:
+    """Make a measure of numbers on some items and users: the nDCG of each user and part; None without a user."""
+    parts = list(_divide(matrix[:, items], users, n_parts))
+    if not parts:
+        return None
 
-    places = np.arange(len(items)) % _PARTS
-    n_parts = (
-        _PARTS if len(items) < MAX_ITEMS else 2
-    )  # the parts of a large sample are large enough
+    @lru_cache(maxsize=1)
+    def kernels(rarity: float) -> Kernels:
+        return kernels_of(items, rarity)
+
+    @lru_cache(maxsize=1)
+    def weighted(rarity: float, weights: tuple[tuple[str, float], ...]) -> NDArray[np.float32]:
+        total = np.zeros((len(items),) * 2, dtype=np.float32)
+        for name, weight in weights:
+            if weight > 0:
+                total += np.float32(weight) * kernels(rarity)[name]
+        return total
+
+    @cache
+    def measure(numbers: ClosedForm) -> NDArray[np.float64]:
+        similarities = weighted(numbers.rarity, numbers.weights)
+        return np.concatenate([part.measure(numbers, similarities) for part in parts])
+
+    return measure
+
+
+def _divide(matrix: csr_matrix, users: NDArray[np.int64], n_parts: int) -> Iterator[_Part]:
+    """Divide items into parts, of which each is new once; parts without a user that can be measured are left out."""
+    of_users = matrix[users]
+    places = np.arange(matrix.shape[1]) % _PARTS
     for part in range(n_parts):
         new = places == part
-        if (drawn[users][:, new].any(1) & drawn[users][:, ~new].any(1)).any():
-            yield _Part(drawn, kernels, new, users)
+        has_new = of_users[:, new].getnnz(axis=1) > 0
+        if (has_new & (of_users[:, ~new].getnnz(axis=1) > 0)).any():
+            yield _Part(matrix, new, users)
 
 
 def _climb(
@@ -211,8 +282,17 @@ def _climb(
     choices: tuple[float, ...],
     name: str,
     measure: Callable[[ClosedForm], NDArray[np.float64]],
+    errors: float = 1.0,
 ) -> ClosedForm:
-    """Move one number up or down its list while the measure grows; see :func:`choose_numbers`."""
+    """Move one number up or down its list while the measure grows; see :func:`choose_numbers`.
+
+    Args:
+        numbers: Numbers to begin with.
+        choices: Values of the number, ascending.
+        name: The number.
+        measure: Measures numbers for each user.
+        errors: Standard errors by which the mean has to grow.
+    """
     field = name.removeprefix(_WEIGHT)
     value = getattr(numbers, name) if field == name else dict(numbers.weights)[field]
     place = int(np.argmin([abs(choice - value) for choice in choices]))
@@ -222,7 +302,7 @@ def _climb(
         while 0 <= place + step < len(choices):
             changed = _with(numbers, name, choices[place + step])
             gains = measure(changed) - measure(numbers)
-            if gains.mean() <= gains.std() / np.sqrt(len(gains)):
+            if gains.mean() <= errors * gains.std() / np.sqrt(len(gains)):
                 break
             numbers, place, moved = changed, place + step, True
         if moved:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from logging import getLogger
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from sklearn.utils.extmath import randomized_svd
+from scipy.sparse import csr_matrix
 from torch import Tensor, nn
 
 from recbole_sibrar.config import RecommenderConfig, nearest, refuse
@@ -17,93 +17,40 @@ from recbole_sibrar.config.values import WeightByField
 from recbole_sibrar.data.modality import ModalityTable
 from recbole_sibrar.model.encoder import EntityEncoder
 from recbole_sibrar.model.layers import MLP, InteractionsLayer
+from recbole_sibrar.model.training.factors import (
+    StartFactors,
+    by_root,
+    start_factors,
+    training_matrix,
+)
 from recbole_sibrar.model.training.fitting import (
     Penalty,
     content_of,
     first_layer,
+    has_label_weights,
     inverse_of,
     kernels_of,
     set_content,
+    set_ids,
+    weigh_labels,
 )
-from recbole_sibrar.model.training.held_out import ClosedForm, choose_numbers
+from recbole_sibrar.model.training.held_out import PENALTIES, ClosedForm, choose_numbers
+from recbole_sibrar.model.training.held_out_users import choose_for_users, user_weights
 from recbole_sibrar.model.training.reloading import do_weights_follow
-from recbole_sibrar.model.training.teacher import LARGEST, as_rows, ease_weights
 from recbole_sibrar.names import ID, INTERACTIONS, Side
 
-_SMALLEST = 1e-4
-"""Share of the largest singular value below which a dimension is left out."""
+MAX_KNOWN = 16_000
+"""Known users or items that the closed form has at most; its matrices have their number on both sides."""
 
-_SAMPLE = 1024
-"""Number of users whose scores are brought to a standard deviation of 1."""
+_MANY = 0.25
+"""Share of new entities on the second side, relative to that on the first, from which on it has a choice of its own."""
+
+_OF_FIELDS = 0.02
+"""Factor of what the fields of users predict: a known user has a taste of its own. No factor changes the ranking of a
+new user."""
 
 _BEFORE = ClosedForm(l2=500.0, ridge=1.0, popularity=0.2, weights=())
 """Numbers before a choice."""
-
-
-@dataclass(frozen=True)
-class StartFactors:
-    """Embeddings that the encoders of both sides reproduce at the start."""
-
-    users: Tensor
-    """float ``[n_trained_users, k]``."""
-    items: Tensor
-    """float ``[n_trained_items, k]``."""
-    user_map: Tensor
-    """float ``[n_items, k]``: a user is the sum of these rows over the interactions, divided by the root of their
-    number, plus ``user_constant``."""
-    user_constant: Tensor
-    """float ``[k]``."""
-
-
-def start_factors(
-    matrix: Tensor, numbers: ClosedForm, left_out: Tensor | None, size: int, seed: int
-) -> StartFactors:
-    r"""Factor the scores of EASE, and add one dimension for the popularity of items.
-
-    With EASE's weights B, let R be the scores X B less the mean of each user, and R L the predictions of each item from
-    the content of the others. Its rows are brought to length 1 by a diagonal D, as every user counts alike, and have
-    the singular vectors U. A new item has the embedding predicted of :math:`(D R)^T U`; this is the reduced-rank
-    regression (Izenman, 1975) with predictions of left-out items, and keeps more of the scores of new items than the
-    singular vectors of X B. A user's vector is :math:`x` times ``user_map`` divided by :math:`\sqrt{n_u}`, so that the
-    scores of all users have a similar size. The last dimension adds :math:`c (\log(1 + n_i) - mean)`, with the count
-    n_i of an item and the number c for the popularity.
-
-    Args:
-        matrix: float ``[n_users, n_items]`` of zeros and ones; no row or column is empty.
-        numbers: Numbers of the closed form.
-        left_out: L, float ``[n_items, n_items]``: a column has the weights of the other items in the prediction of an
-            item; None without content.
-        size: Length k of the embeddings.
-        seed: Seed of the randomised decomposition.
-    """
-    weights = ease_weights(matrix, numbers.l2)
-    scores = matrix @ weights
-    maps = weights - weights.mean(1, keepdim=True)
-    if left_out is not None:
-        maps = maps @ left_out
-    predicted = matrix @ maps
-    lengths = predicted.norm(dim=1, keepdim=True).clamp(min=1e-6)
-
-    rank = min(size - 1, *scores.shape)
-    unit = (predicted / lengths).numpy()
-    left, values, right = randomized_svd(unit, rank, random_state=seed)
-    rank = int((values > _SMALLEST * values[0]).sum())
-    share = float((values**2).sum() / (unit**2).sum())
-    getLogger().info(f"warm_start: {share:.1%} of the closed form's scores fit into {rank} numbers")
-
-    user_map = matrix.new_zeros(matrix.shape[1], size)
-    items = torch.zeros_like(user_map)
-    user_map[:, :rank] = maps @ torch.from_numpy(right[:rank].T / values[:rank]).float()
-    items[:, :rank] = (scores / lengths).t() @ torch.from_numpy(left[:, :rank]).float()
-    roots = matrix.sum(1, keepdim=True).sqrt()
-    deviation = (matrix[:_SAMPLE] / roots[:_SAMPLE] @ user_map @ items.t()).std().clamp(min=1e-6)
-    user_map, items = user_map / deviation.sqrt(), items / deviation.sqrt()
-
-    popularity = matrix.sum(0).log1p()
-    constant = matrix.new_zeros(size)
-    constant[-1] = numbers.popularity**0.5
-    items[:, -1] = (popularity - popularity.mean()) * numbers.popularity**0.5
-    return StartFactors(matrix / roots @ user_map + constant, items, user_map, constant)
 
 
 @torch.no_grad()
@@ -122,7 +69,7 @@ def start_from_closed_form(
         seed: RecBole's ``seed``.
 
     Raises:
-        ConfigError: An encoder is not linear, or the data are too large.
+        ConfigError: An encoder is not linear.
     """
     # The closed form of large data takes minutes, and a checkpoint replaces its weights.
     if settings.warm_start == "none" or do_weights_follow():
@@ -131,66 +78,188 @@ def start_from_closed_form(
     for encoder in encoders.values():
         _check_linear(encoder)
     _check_weights(encoders, settings)
-    known = {side: encoder.trained.nonzero().flatten().cpu() for side, encoder in encoders.items()}
-    n = {side: len(entities) for side, entities in known.items()}
-    if max(n["user"], n["item"]) ** 2 > LARGEST:
-        found = f"none for {n['user']} users and {n['item']} items; a matrix has at most {LARGEST} entries"
-        refuse("warm_start", settings.warm_start, found)
+    items, users_of = encoders["item"], encoders["user"]
+    matrix = training_matrix(users, items.n_entities)
+    known: dict[Side, Tensor] = {
+        "user": _drawn(users_of.trained, seed),
+        "item": _most_read(items.trained, matrix),
+    }
+    profiles = by_root(matrix)[:, known["item"].numpy()]
+    matrix = matrix[:, known["item"].numpy()]
+    # of a large catalogue, some users have none of the items
+    with_items = np.flatnonzero(matrix.getnnz(axis=1))
+    places = np.flatnonzero(np.isin(with_items, known["user"].numpy()))
+    known["user"] = torch.from_numpy(with_items[places])
+    matrix, profiles = matrix[with_items], profiles[with_items]
 
-    assert users.indices is not None
-    assert users.offsets is not None
-    matrix = as_rows(users.indices, users.offsets, encoders["item"].n_entities)[known["user"]][
-        :, known["item"]
-    ]
-    numbers = _choose(encoders["item"], known["item"], matrix, settings, seed)
-    inverse = _content_inverse(encoders["item"], known["item"], numbers)
+    matrices: dict[Side, csr_matrix] = {"user": matrix[places], "item": matrix}
+    numbers = _numbers(encoders, known, matrices, settings, seed)
+    of_items = numbers["item"]
+    weigh_labels(items, of_items.rarity if of_items else settings.warm_start_rarity or 0.0)
+    inverse = None if of_items is None else _content_inverse(items, known["item"], of_items)
     left_out = None if inverse is None else _left_out(inverse)
-    factors = start_factors(matrix, numbers, left_out, encoders["user"].embedding_size, seed)
+    leading = of_items or numbers["user"] or _BEFORE
+    size = users_of.embedding_size
+    factors = start_factors(matrix, leading, left_out, size, seed, profiles, places)
+    del left_out
 
-    targets = {"user": factors.users, "item": factors.items}
+    targets = {"user": factors.users_of(profiles[places]), "item": factors.items}
+    importance = {"user": targets["item"].std(0), "item": targets["user"].std(0)}
+    weights = user_weights(np.diff(profiles[places].indptr))
+    targets["user"][:, :-1] *= torch.from_numpy(weights)[:, None]
+    if INTERACTIONS in users_of.modalities:
+        targets["user"] *= _OF_FIELDS
+    ridge = _exact_ridge(settings, of_items)
     for side, encoder in encoders.items():
         _set_identity(encoder)
-        importance = targets["item" if side == "user" else "user"].std(0)
-        chosen = dict(numbers.weights) if side == "item" else {}
-        own = {**_given_weights(encoder, settings), **chosen}
-        is_content = side == "item" and inverse is not None
-        penalty = Penalty(numbers.ridge if is_content else settings.warm_start_ridge, own)
+        given = _given_weights(encoder, settings)
+        penalty = Penalty(ridge if side == "item" else settings.warm_start_ridge, given)
+        chosen = numbers[side]
+        if chosen is not None and chosen.weights:
+            penalty = Penalty(chosen.ridge, {**given, **dict(chosen.weights)})
         set_content(
             encoder,
             known[side],
             targets[side],
-            importance,
+            importance[side],
             penalty,
-            inverse if is_content else None,
-            settings.warm_start_ridge,
+            inverse if side == "item" else None,
+            ridge,
         )
-    _set_user_map(encoders["user"], known["item"], factors)
+    _set_user_map(users_of, known["item"], factors)
+    set_ids(users_of, torch.from_numpy(with_items), factors.users_of(profiles))
+    set_ids(items, known["item"], factors.items)
+
+
+def _exact_ridge(settings: RecommenderConfig, of_items: ClosedForm | None) -> float | None:
+    """Return the penalty of the regressions of items without numbers of their own; None to choose it.
+
+    Where new users get known items, nothing is predicted of other items: the best fit is the best model.
+    """
+    if settings.warm_start_ridge is not None or of_items is not None:
+        return settings.warm_start_ridge
+    return min(PENALTIES)
+
+
+def constant_loss(model: nn.Module, is_shared: bool) -> Tensor:
+    """Return a loss of 0 whose gradient leaves all weights as they are.
+
+    Args:
+        model: The model.
+        is_shared: True for a training by several processes, which wait for a gradient of each parameter.
+    """
+    parameters = list(model.parameters())
+    if not is_shared:
+        # gradients of all, and what an optimiser keeps of them, would take three times the memory of the model
+        parameters = [min(parameters, key=Tensor.numel)]
+    return torch.stack([parameter.sum() for parameter in parameters]).sum() * 0
+
+
+def _drawn(trained: Tensor, seed: int) -> Tensor:
+    """Draw the known entities that the closed form has, ascending."""
+    known = trained.nonzero().flatten().cpu()
+    if len(known) <= MAX_KNOWN:
+        return known
+
+    chosen = np.random.default_rng(seed).permutation(len(known))[:MAX_KNOWN]
+    getLogger().info(f"warm_start: {MAX_KNOWN} of {len(known)} users, drawn at random")
+    return known[torch.from_numpy(np.sort(chosen))]
+
+
+def _most_read(trained: Tensor, matrix: csr_matrix) -> Tensor:
+    """Choose the known items with the most interactions, ascending."""
+    known = trained.nonzero().flatten().cpu()
+    if len(known) <= MAX_KNOWN:
+        return known
+
+    counts = torch.from_numpy(matrix.getnnz(axis=0))[known]
+    chosen = counts.argsort(descending=True, stable=True)[:MAX_KNOWN]
+    share = float(counts[chosen].sum() / counts.sum())
+    getLogger().info(
+        f"warm_start: the {MAX_KNOWN} of {len(known)} items with the most interactions, "
+        f"{share:.1%} of all; others are encoded by their content"
+    )
+    return known[chosen.sort().values]
+
+
+def _numbers(
+    encoders: Mapping[Side, EntityEncoder],
+    known: Mapping[Side, Tensor],
+    matrices: Mapping[Side, csr_matrix],
+    settings: RecommenderConfig,
+    seed: int,
+) -> dict[Side, ClosedForm | None]:
+    """Choose the numbers of both sides; None for a side whose regression chooses its penalty by itself.
+
+    The side with the larger share of new entities chooses the penalty of EASE and the weight of the popularity, for
+    both: lists of new users and lists of new items need others.
+    """
+    shares: dict[Side, float] = {}
+    for side, encoder in encoders.items():
+        n = encoder.n_entities - 1  # without the padding
+        shares[side] = 1 - int(encoder.trained.sum()) / n if content_of(encoder) else 0.0
+
+    first: Side = "user" if shares["user"] > shares["item"] else "item"
+    second: Side = "item" if first == "user" else "user"
+    found: dict[Side, ClosedForm | None] = {second: None}
+    leading = _choose(encoders[first], known[first], matrices[first], settings, seed)
+    found[first] = leading
+    # a few entities without interactions are no reason for a choice
+    if shares[second] > _MANY * shares[first]:
+        found[second] = _choose(
+            encoders[second], known[second], matrices[second], settings, seed, leading
+        )
+    return found
 
 
 def _choose(
-    items: EntityEncoder, known: Tensor, matrix: Tensor, settings: RecommenderConfig, seed: int
+    encoder: EntityEncoder,
+    known: Tensor,
+    matrix: csr_matrix,
+    settings: RecommenderConfig,
+    seed: int,
+    leading: ClosedForm | None = None,
 ) -> ClosedForm:
-    """Read the numbers of the closed form, and choose those that are left open on held-out items."""
+    """Read the numbers of the closed form, and choose those that are left open on held-out entities of a side.
+
+    Args:
+        encoder: Encoder of the side.
+        known: Training entities of the side.
+        matrix: float ``[n_users, n_items]``, with the training entities of the side alone.
+        settings: Keys of the closed form.
+        seed: RecBole's ``seed``.
+        leading: Numbers of the other side, which settle those that are common to both; None for none.
+    """
     given = {
         "l2": settings.warm_start_l2,
         "ridge": settings.warm_start_ridge,
         "popularity": settings.warm_start_popularity,
+        "rarity": settings.warm_start_rarity,
     }
-    given_weights = _given_weights(items, settings)
-    content = content_of(items)
-    weights = {items.modalities[m]: given_weights[items.modalities[m]] for m in content}
+    if leading is not None:
+        given |= {"l2": leading.l2, "popularity": leading.popularity}
+    given_weights = _given_weights(encoder, settings)
+    content = content_of(encoder)
+    weights = {encoder.modalities[m]: given_weights[encoder.modalities[m]] for m in content}
     fixed = {name: value for name, value in given.items() if value is not None}
     before = replace(_BEFORE, weights=tuple(weights.items()), **fixed)
     is_open = {name: value is None for name, value in given.items()}
     is_open["weights"] = settings.warm_start_weights is None
+    # the labels of users all count alike
+    has_rare = encoder.config.side == "item" and has_label_weights(encoder)
+    is_open["rarity"] = settings.warm_start_rarity is None and has_rare
     if not content or not any(is_open.values()):
         return before
 
-    def kernels_of_some(places: NDArray[np.int64]) -> dict[str, NDArray[np.float32]]:
-        return dict(kernels_of(items, content, known[torch.from_numpy(places)]))
+    def kernels_of_some(places: NDArray[np.int64], rarity: float) -> dict[str, NDArray[np.float32]]:
+        if has_rare:
+            weigh_labels(encoder, rarity)
+        return dict(kernels_of(encoder, content, known[torch.from_numpy(places)]))
 
-    chosen = choose_numbers(matrix.numpy(), kernels_of_some, before, is_open, seed)
-    getLogger().info(f"warm_start: {chosen} (open ones chosen on held-out training items)")
+    side = encoder.config.side
+    choose = choose_numbers if side == "item" else choose_for_users
+    chosen = choose(matrix, kernels_of_some, before, is_open, seed)
+    getLogger().info(f"warm_start: {chosen} (open ones chosen on held-out training {side}s)")
     return chosen
 
 
@@ -210,10 +279,10 @@ def _content_inverse(items: EntityEncoder, known: Tensor, numbers: ClosedForm) -
     return inverse_of(kernel, numbers.ridge)
 
 
-def _left_out(inverse: Tensor) -> Tensor:
+def _left_out(inverse: Tensor) -> NDArray[np.float32]:
     r"""Compute the weights of the others in the prediction of each item, :math:`-P_{ji} / P_{ii}` for the inverse P."""
     weights = (-inverse / inverse.diagonal()).float()
-    return weights.fill_diagonal_(0)
+    return weights.fill_diagonal_(0).numpy()
 
 
 def _check_weights(encoders: Mapping[Side, EntityEncoder], settings: RecommenderConfig) -> None:
@@ -223,6 +292,12 @@ def _check_weights(encoders: Mapping[Side, EntityEncoder], settings: Recommender
         if name not in allowed:
             listed = ", ".join(dict.fromkeys(allowed))
             refuse("warm_start_weights", name, f"any of {listed}{nearest(name, allowed)}")
+
+    rarity = settings.warm_start_rarity
+    if rarity and not has_label_weights(encoders["item"]):
+        refuse(
+            "warm_start_rarity", rarity, "0 without token_seq fields and item_label_pooling: root"
+        )
 
 
 def _check_linear(encoder: EntityEncoder) -> None:
@@ -270,5 +345,7 @@ def _set_user_map(encoder: EntityEncoder, items: Tensor, factors: StartFactors) 
     layer = first_layer(encoder, encoder.modalities.index(INTERACTIONS))
     assert isinstance(layer, InteractionsLayer)
     layer.embedding.weight.zero_()
-    layer.embedding.weight[items] = factors.user_map.to(layer.bias)
-    layer.bias.copy_(factors.user_constant)
+    # as large as the mean with the fields, which are small, divides them
+    n = 1 + len(content_of(encoder))
+    layer.embedding.weight[items] = n * factors.user_map.to(layer.bias)
+    layer.bias.copy_(n * factors.user_constant)

@@ -88,11 +88,15 @@ def fit(
 ) -> Any:
     """Train; resume from the checkpoint of ``resume``, save states, and stop when asked to."""
     state = training_state(trainer)
+    model = trainer.model
     state.loader = train_data
     if trainer.eval_step > 0 and (args[0] if args else kwargs.get("valid_data")):
         check_valid_metric(trainer.config)
 
+    was_asked = bool(trainer.config["resume"])
     _load_checkpoint(trainer, train_data)
+    if was_asked and not trainer.config["resume"] and isinstance(model, MultimodalRecommender):
+        model.start_anew()
     resumed = state.resumed
     # a second training of the trainer does not resume
     state.resumed = None

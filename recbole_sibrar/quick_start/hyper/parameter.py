@@ -10,7 +10,7 @@ from typing import Any, NoReturn
 
 import yaml
 
-from recbole_sibrar.config import nearest, refuse
+from recbole_sibrar.config import listed, refuse
 
 __all__ = ["Parameter", "read_parameter"]
 
@@ -98,7 +98,7 @@ def read_parameter(place: str, line: str) -> Parameter:
 
     name, kind, text = words
     if kind not in _FORMS:
-        refuse(place, kind, f"one of {', '.join(_FORMS)}{nearest(kind, _FORMS)}")
+        refuse(place, kind, f"one of {listed(_FORMS, kind)}")
     if kind == "choice":
         return Parameter(name, kind, _read_choices(place, name, text))
     return Parameter(name, kind, _read_bounds(place, name, kind, text))

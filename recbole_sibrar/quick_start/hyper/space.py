@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from recbole_sibrar.config import ConfigError, nearest, refuse
+from recbole_sibrar.config import ConfigError, listed, nearest, refuse
 from recbole_sibrar.config.choices import properties
 from recbole_sibrar.names import OWN_MODELS
 from recbole_sibrar.quick_start.hyper.parameter import Parameter, read_parameter
@@ -88,7 +88,7 @@ def find_file(name: str | None, model: str) -> Path:
     stem = name.removesuffix(".hyper")
     if stem in shipped:
         return shipped[stem]
-    allowed = f"a file, or one of {', '.join(shipped)}{nearest(stem, shipped)}"
+    allowed = f"a file, or one of {listed(shipped, stem)}"
     raise ConfigError(f"--params_file: found '{name}', allowed is {allowed}")
 
 

@@ -137,6 +137,8 @@ def each_item(
         raise DataError(
             "ITEM: found no item; give ids of known items, or --items with a table of new ones"
         )
+    # All names before the first answer: a part of a result looks like the whole.
+    model.describe_items(names)
     for name in names:
         yield answer(name)
     # The model gets the items of a piece at once, and then answers for each.

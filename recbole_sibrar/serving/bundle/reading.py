@@ -137,18 +137,23 @@ def _read_file(path: Path, read: Callable[[Path], ResultT]) -> ResultT:
 
 def _tensors(path: Path) -> dict[str, Tensor]:
     """Map the tensors of a file; none may hold NaN or infinite numbers."""
-    tensors: dict[str, Tensor] = {}
     with safe_open(path, framework="pt") as stream:
         for name in stream.keys():  # noqa: SIM118  # it is no dictionary
-            tensors[name] = stream.get_tensor(name)
+            _check_numbers(path, name, stream.get_tensor(name))
 
-    for name, tensor in tensors.items():
-        if not tensor.is_floating_point() or not tensor.numel():
-            continue
-        # Smallest and largest are NaN if any number is; a mask of all numbers would need memory.
-        if not torch.stack(tensor.aminmax()).isfinite().all():
-            raise PortableModelError(f"{path}: tensor '{name}': found numbers that are not finite")
-    return tensors
+    # Mapped anew: the check has read every page of its own mapping, and those would stay in memory.
+    # A server reads the embeddings of the users who ask, not of all.
+    with safe_open(path, framework="pt") as stream:
+        return {name: stream.get_tensor(name) for name in stream.keys()}  # noqa: SIM118
+
+
+def _check_numbers(path: Path, name: str, tensor: Tensor) -> None:
+    """Check that all numbers of a tensor are finite."""
+    if not tensor.is_floating_point() or not tensor.numel():
+        return
+    # Smallest and largest are NaN if any number is; a mask of all numbers would need memory.
+    if not torch.stack(tensor.aminmax()).isfinite().all():
+        raise PortableModelError(f"{path}: tensor '{name}': found numbers that are not finite")
 
 
 def _side(

@@ -7,7 +7,7 @@ import os
 from dataclasses import dataclass
 from typing import cast
 
-from recbole_sibrar.config import ConfigError, nearest, refuse
+from recbole_sibrar.config import ConfigError, listed, refuse
 from recbole_sibrar.config.values import optional_names_value
 from recbole_sibrar.evaluator.embeddings import WHICH
 from recbole_sibrar.names import Side
@@ -43,7 +43,7 @@ class Options:
         """
         read_side(self.side)
         if self.items not in WHICH:
-            refuse("--items", self.items, f"one of {', '.join(WHICH)}{nearest(self.items, WHICH)}")
+            refuse("--items", self.items, f"one of {listed(WHICH, self.items)}")
         if self.seed < 0:
             refuse("--seed", self.seed, "an integer of at least 0")
         if self.max_items < 2:
@@ -83,7 +83,7 @@ def check_projection(name: str) -> None:
         ConfigError: It is unknown, or its package is not installed.
     """
     if name not in PROJECTIONS:
-        refuse("--projection", name, f"one of {', '.join(PROJECTIONS)}{nearest(name, PROJECTIONS)}")
+        refuse("--projection", name, f"one of {listed(PROJECTIONS, name)}")
     if name == "umap" and importlib.util.find_spec("umap") is None:
         raise ConfigError(
             "--projection: umap needs a package that is not installed: pip install umap-learn"

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import product
 
-from recbole_sibrar.config import ConfigError, nearest, refuse
+from recbole_sibrar.config import ConfigError, listed, refuse
 from recbole_sibrar.config.choices import TRAINING_RATES
 from recbole_sibrar.names import IMPUTATIONS
 from recbole_sibrar.studies.options import read_names, read_rate, split_names
@@ -96,7 +96,7 @@ def read_plan(rates: str, ways: str, fields: str | None) -> Plan:
     chosen = tuple(dict.fromkeys(split_names(ways)))
     for way in chosen:
         if way not in IMPUTATIONS:
-            known = f"{', '.join(IMPUTATIONS)}{nearest(way, IMPUTATIONS)}"
+            known = f"{listed(IMPUTATIONS, way)}"
             refuse("--imputations", way, f"any of {known}")
 
     names = () if fields is None else read_names("--fields", fields, "text,genres")

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 import pandas as pd
 import recbole.quick_start
 
-from recbole_sibrar.config import nearest, refuse
+from recbole_sibrar.config import listed, refuse
 from recbole_sibrar.config.choices import RATES
 from recbole_sibrar.studies.checkpoints import checkpoint_errors, quiet, with_modalities
 from recbole_sibrar.studies.files import write_table
@@ -99,5 +99,5 @@ def _load(file: str, plan: Plan, data_path: str | None) -> tuple[Study, str | No
 def _check_metric(metric: str, columns: Sequence[str]) -> None:
     metrics = [name for name in columns if name not in COLUMNS]
     if metric not in metrics:
-        known = f"{', '.join(metrics)}{nearest(metric, metrics)}"
+        known = f"{listed(metrics, metric)}"
         refuse("--metric", metric, f"any of the checkpoint's metrics {known}")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from recbole_sibrar.config import ConfigError, nearest, refuse
+from recbole_sibrar.config import ConfigError, listed, nearest, refuse
 from recbole_sibrar.evaluator.user_results import read_users
 from recbole_sibrar.studies.files import write_table
 from recbole_sibrar.studies.significance.measures import compare_all
@@ -32,7 +32,7 @@ def run(runs: Sequence[str], metrics: str | None, reference: str | None) -> pd.D
         ConfigError: A file or name is unknown.
     """
     if reference is not None and reference not in runs:
-        refuse("--reference", reference, f"one of {', '.join(runs)}{nearest(reference, runs)}")
+        refuse("--reference", reference, f"one of {listed(runs, reference)}")
 
     models = {name: list(map(_read, _files(name))) for name in dict.fromkeys(runs)}
     shared = _shared_metrics(list(chain.from_iterable(models.values())))

@@ -48,3 +48,29 @@ def test_cache_is_known_or_assumed(monkeypatch: pytest.MonkeyPatch) -> None:
     interactions.second_cache.cache_clear()
     assert interactions.second_cache() == 1 << 20
     interactions.second_cache.cache_clear()
+
+
+@pytest.mark.parametrize("n_columns", [5, 256])
+@pytest.mark.parametrize("rows", [[3, 4, 8], [2, 11], []])
+def test_copied_bags_change_no_digit(
+    monkeypatch: pytest.MonkeyPatch, n_columns: int, rows: list[int]
+) -> None:
+    multi_hot = torch.rand(12, N_ROWS) < 0.3
+    offsets = torch.cat([torch.zeros(1, dtype=torch.long), multi_hot.sum(1).cumsum(0)])
+    bags = Bags(multi_hot.nonzero()[:, 1], offsets)
+    transposed = interactions.transpose(bags, N_ROWS)
+    chosen = torch.tensor(sorted(rows), dtype=torch.long)
+    upstream = torch.randn(len(rows), n_columns)
+
+    found = []
+    given = torch.randn(N_ROWS, n_columns)
+    for most in (0.0, 2.0):  # all bags are summed, or those of the rows
+        monkeypatch.setattr(interactions._SumOfBags, "MOST", most)
+        weight = given.clone().requires_grad_()
+        total = interactions._sum_of_bags(weight, chosen, bags.narrowed(), transposed.narrowed())
+        total.backward(upstream)
+        assert weight.grad is not None
+        found.append((total, weight.grad))
+
+    for expected, copied in zip(*found, strict=True):
+        assert torch.equal(expected, copied)

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 import pytest
-import torch
 from numpy.typing import NDArray
+from scipy.sparse import csr_matrix
 from sklearn.kernel_ridge import KernelRidge
 from sklearn.linear_model import Ridge
 from sklearn.metrics import ndcg_score
 
-from recbole_sibrar.model.training.held_out import ClosedForm, choose_numbers, ndcg
-from recbole_sibrar.model.training.warm_start import start_factors
+from recbole_sibrar.model.training.factors import start_factors
+from recbole_sibrar.model.training.held_out import PENALTIES, ClosedForm, choose_numbers, ndcg
 
 Kernels = Mapping[str, NDArray[np.float32]]
 N_USERS, N_ITEMS = 400, 80
@@ -42,12 +43,19 @@ def chosen(
     matrix: NDArray[np.float32], kernels: Kernels, **is_open: bool
 ) -> tuple[ClosedForm, ClosedForm]:
     """Choose twice, to see that equal seeds give equal numbers."""
-    keys = {"l2": False, "ridge": False, "popularity": False, "weights": False, **is_open}
+    keys = {
+        "l2": False,
+        "ridge": False,
+        "popularity": False,
+        "weights": False,
+        "rarity": False,
+        **is_open,
+    }
 
-    def of(items: NDArray[np.int64]) -> Kernels:
+    def of(items: NDArray[np.int64], rarity: float) -> Kernels:
         return {name: kernel[np.ix_(items, items)] for name, kernel in kernels.items()}
 
-    first, second = (choose_numbers(matrix, of, START, keys, seed=1) for _ in range(2))
+    first, second = (choose_numbers(csr_matrix(matrix), of, START, keys, seed=1) for _ in range(2))
     return first, second
 
 
@@ -72,6 +80,49 @@ def test_closed_numbers_stay(world: tuple[NDArray[np.float32], Kernels]) -> None
     numbers = chosen(*world, ridge=True)[0]
     assert (numbers.l2, numbers.weights) == (START.l2, START.weights)
     assert str(numbers).startswith("warm_start_l2=50, warm_start_ridge=")
+
+
+def test_rare_labels_are_chosen(monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(6)
+    # one rare label of each item tells who likes it, and four common ones tell nothing
+    kinds = np.arange(N_ITEMS) % 16
+    rare, common = np.eye(16)[kinds], rng.random((N_ITEMS, 8)) < 0.5
+    chance = np.where(rng.integers(16, size=(N_USERS, 1)) == kinds, 0.7, 0.02)
+    matrix = csr_matrix(rng.random((N_USERS, N_ITEMS)) < chance, dtype=np.float32)
+
+    def of(items: NDArray[np.int64], rarity: float) -> Kernels:
+        labels = unit(np.hstack([rare * 3.0**rarity, common]) + 1e-9)[items].astype(np.float32)
+        return {"kind": labels @ labels.T}
+
+    start = replace(START, weights=(("kind", 1.0),))
+    keys = dict.fromkeys(["l2", "ridge", "popularity", "weights"], False)
+    # a small catalogue leaves them as they are
+    assert choose_numbers(matrix, of, start, {**keys, "rarity": True}, seed=0) == start
+    monkeypatch.setattr("recbole_sibrar.model.training.held_out.MAX_ITEMS", 20)
+    assert choose_numbers(matrix, of, start, {**keys, "rarity": True}, seed=0).rarity == 1.0
+    assert choose_numbers(matrix, of, start, {**keys, "rarity": False}, seed=0) == start
+
+
+def test_more_items_have_the_last_word(
+    world: tuple[NDArray[np.float32], Kernels], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    matrix, kernels = csr_matrix(world[0]), world[1]
+    sizes = []
+
+    def of(items: NDArray[np.int64], rarity: float) -> Kernels:
+        sizes.append(len(items))
+        return {name: kernel[np.ix_(items, items)] for name, kernel in kernels.items()}
+
+    keys = {"l2": False, "ridge": True, "popularity": False, "weights": False, "rarity": False}
+    monkeypatch.setattr("recbole_sibrar.model.training.held_out.MAX_ITEMS", 15)
+    monkeypatch.setattr("recbole_sibrar.model.training.held_out.MANY_ITEMS", 70)
+    found = choose_numbers(matrix, of, START, keys, seed=1)
+    assert sizes == [15, 70]
+    monkeypatch.setattr("recbole_sibrar.model.training.held_out.MAX_ENTRIES", 2 * 15**2)
+    sizes.clear()
+    choose_numbers(matrix, of, START, keys, seed=1)
+    assert sizes == [15]  # as many as the memory holds
+    assert found.ridge in PENALTIES
 
 
 def test_nothing_to_choose_from() -> None:
@@ -104,9 +155,10 @@ def test_factors_of_new_items_are_the_best(
     rank = 4
     left = np.linalg.svd(predicted)[0][:, :rank]
 
-    tensors = torch.from_numpy(matrix), torch.from_numpy(left_out).float()
-    factors = start_factors(tensors[0], START, tensors[1], rank + 1, seed=0)
-    users = factors.users[:, :rank].numpy()
+    sparse = csr_matrix(matrix)
+    profiles = csr_matrix(matrix / np.sqrt(matrix.sum(1, keepdims=True)), dtype=np.float32)
+    factors = start_factors(sparse, START, left_out.astype(np.float32), rank + 1, 0, profiles)
+    users = factors.users_of(profiles)[:, :rank].numpy()
     # the same space of users, whatever the basis
     assert (
         np.linalg.matrix_rank(np.hstack([users / np.linalg.norm(users, axis=0), 0 * left])) == rank

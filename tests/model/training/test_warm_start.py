@@ -9,8 +9,6 @@ import numpy as np
 import pytest
 import torch
 import yaml
-from recbole.data.interaction import Interaction
-from scipy.special import log_softmax
 from scipy.stats import norm
 from sklearn.kernel_ridge import KernelRidge
 from sklearn.metrics.pairwise import cosine_similarity
@@ -22,7 +20,6 @@ from recbole_sibrar.model.example import ExampleData
 from recbole_sibrar.model.layers import KernelLayer
 from recbole_sibrar.model.mubrar import MuBraR
 from recbole_sibrar.model.sibrar import SiBraR
-from recbole_sibrar.model.training import as_new_items
 from recbole_sibrar.model.training.fitting import choose_penalty, inverse_of
 from recbole_sibrar.model.training.held_out import PENALTIES
 
@@ -39,7 +36,6 @@ START = {
     "warm_start_weights": 1.0,
     "projection_kernel": "exponential",
 }
-NEW_ITEMS = {"loss_type": "SSM", "negatives": "all", "targets": "history", "new_item_share": 0.6}
 PLAIN = {"modality_sampling": False, "contrastive": "none", "user_modalities": ["interactions"]}
 
 
@@ -166,8 +162,9 @@ def test_a_field_of_no_weight_stays_silent(make: Make) -> None:
     assert float(kernels[1].own.abs().max()) <= 1
 
 
+@pytest.mark.parametrize("rarity", [0.0, 0.7])
 @pytest.mark.parametrize("how", ["mean", "sum"])
-def test_start_from_several_fields(make: Make, world: Any, how: str) -> None:
+def test_start_from_several_fields(make: Make, world: Any, how: str, rarity: float) -> None:
     names = ["group", "labels", "price", "text"]
     weights = {"group": 0.5, "labels": 2.0, "price": 1.5}
     keys = {
@@ -179,6 +176,7 @@ def test_start_from_several_fields(make: Make, world: Any, how: str) -> None:
         "item_aggregation": how,
         "seed": 0,
         "warm_start_weights": weights,
+        "warm_start_rarity": rarity,
     }
     model = make(item_modalities=names, normalize_numbers="none", **keys).eval()
     found = (model.encode_users() @ model.encode_items().t()).detach().numpy()
@@ -187,7 +185,9 @@ def test_start_from_several_fields(make: Make, world: Any, how: str) -> None:
     for item, own in enumerate(world.labels):
         labels[item, own] = 1
     groups[np.arange(9), world.groups] = world.groups > 0
-    kernel = 0.5 * groups @ groups.T + 2 * cosine_similarity(labels)
+    # inverse document frequencies in the six items of training
+    label_weights = np.log(7 / (labels[1:7].sum(0) + 1)) ** rarity
+    kernel = 0.5 * groups @ groups.T + 2 * cosine_similarity(labels * label_weights)
     bins = norm.pdf(np.clip(world.prices.reshape(-1, 1), -3, 3), np.linspace(-3, 3, 13), 0.5)
     both = np.outer(world.has_price, world.has_price)
     kernel += 1.5 * np.exp(cosine_similarity(bins) - 1) * both
@@ -215,6 +215,18 @@ def test_sum_adds_the_rest_of_interactions(data: ExampleData) -> None:
     assert found == pytest.approx(expected, abs=1e-2)
 
 
+def test_similarities_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    vectors = torch.from_numpy(np.random.default_rng(1).normal(size=(6, 3)).astype(np.float32))
+    table = dense_table("text", ModalityKind.VECTOR, vectors, torch.arange(6) > 0, 3)
+    layer = KernelLayer(table, 2, torch.tensor([1, 3, 4]))
+    rows = torch.tensor([5, 3, 1, 1, 2])
+    whole = layer(rows)
+    # two rows of three similarities at a time
+    monkeypatch.setattr("recbole_sibrar.model.layers.kernel._KEPT", 6)
+    assert layer(rows).detach().numpy() == pytest.approx(whole.detach().numpy(), rel=1e-5)
+    assert layer(rows[:0]).shape == (0, 2)
+
+
 def test_similarities_and_their_checkpoint() -> None:
     vectors = np.random.default_rng(1).normal(size=(6, 3)).astype(np.float32)
     table = dense_table(
@@ -239,50 +251,12 @@ def test_labels_by_root(make: Make, world: Any) -> None:
     assert layer(torch.tensor([7])).detach().numpy()[0] == pytest.approx(expected, rel=1e-5)
 
 
-def test_users_do_not_have_new_items(make: Make, world: Any) -> None:
-    model = make(**PLAIN)
-    before = model.item_encoder.availability.clone()
-    with as_new_items(model.user_encoder, model.item_encoder, torch.tensor([1])):
-        users = model.user_encoder.encode_training(torch.tensor([1, 3])).embeddings
-        assert not model.item_encoder.availability[1, 0]
-        assert model.item_encoder.availability[2, 0]
-    assert torch.equal(model.item_encoder.availability, before)
-
-    world.matrix[:, 1] = 0
-    other = make(**PLAIN)
-    other.load_state_dict(model.state_dict())
-    expected = other.eval().encode_users(torch.tensor([1, 3])).detach().numpy()
-    assert users.detach().numpy() == pytest.approx(expected, rel=1e-5)
-
-
-def test_new_items_are_ranked_alone(make: Make, world: Any, batch: Interaction) -> None:
-    model = make(**NEW_ITEMS, **PLAIN)
-    torch.manual_seed(3)
-    drawn = np.flatnonzero(torch.rand(9).numpy() < 0.6)
-    new = [item for item in drawn if world.matrix[:, item].any()]
-    assert 0 < len(new) < 6
-    torch.manual_seed(3)
-    loss = model.calculate_loss(batch)
-
-    items = model.encode_items(
-        modalities=[name for name in model.item_encoder.modalities if name != "interactions"]
-    )
-    with as_new_items(model.user_encoder, model.item_encoder, torch.tensor(new)):
-        users = model.user_encoder.encode_training(torch.tensor([1, 2, 5])).embeddings
-    scores = log_softmax((users @ items[new].t()).detach().double().numpy(), axis=1)
-    terms = [scores[row][world.matrix[user, new] > 0] for row, user in enumerate((1, 2, 5))]
-    expected = -np.mean([term.mean() if len(term) else 0 for term in terms])
-    assert loss.item() == pytest.approx(expected, rel=1e-4)
-
-
-def test_new_items_of_a_step_are_bounded(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
-    candidates = make(**NEW_ITEMS, **PLAIN).shared_candidates
-    monkeypatch.setattr("recbole_sibrar.model.training.candidates.LARGEST", 8)
-    positives = torch.ones(4, 2, dtype=torch.long)  # four rows: two candidates at most
-    drawn = [candidates.choose(positives)[0] for _ in range(20)]
-    assert max(len(items) for items in drawn) == 2
-    assert len(torch.cat(drawn).unique()) > 3
-    assert all(bool((items.diff() > 0).all()) for items in drawn)
+def test_rare_labels_weigh_more(make: Make, world: Any) -> None:
+    layer = make(label_pooling="root", item_modalities=["labels"]).item_encoder.projections[0][0]
+    layer.label_weights.copy_(torch.tensor([0.0, 3.0, 1.0, 4.0])[: len(layer.label_weights)])
+    weight = layer.embedding.weight.detach().numpy()
+    expected = (3 * weight[1] + 4 * weight[3]) / 5
+    assert layer(torch.tensor([7])).detach().numpy()[0] == pytest.approx(expected, rel=1e-5)
 
 
 @pytest.mark.parametrize("rate", [0, 1e-5])
@@ -306,12 +280,37 @@ def test_the_preset_starts_and_trains(data: ExampleData, name: str, rate: float)
     assert (0 < moved.max() < 1e-4) == (rate > 0)
 
 
-def test_too_many_items_for_a_start(data: ExampleData, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("recbole_sibrar.model.training.warm_start.LARGEST", 48)  # 6 users, 7 items
-    with pytest.raises(
-        ConfigError, match="warm_start: found 'ease', allowed is none for 6 users and 7 items"
-    ):
-        SiBraR(data.config("SiBraR", **START), data)
+def test_start_of_a_large_catalogue(data: ExampleData, monkeypatch: pytest.MonkeyPatch) -> None:
+    # 6 of the 7 known items: those with the most interactions
+    monkeypatch.setattr("recbole_sibrar.model.training.warm_start.MAX_KNOWN", 6)
+    model = SiBraR(data.config("SiBraR", **START), data).eval()
+    scores = model.encode_users() @ model.encode_items(modalities=["text"]).t()
+
+    matrix = data.matrix[1:, 1:8].astype(float)
+    chosen = np.sort(np.argsort(-matrix.sum(0), kind="stable")[:6])
+    kernel = np.exp(cosine_similarity(data.vectors[1:].astype(float)) - 1)
+    targets = np.zeros((8, 6))
+    # a user's whole history counts for the size of the scores
+    scores_of_all = ease_scores(matrix[:, chosen]) / np.sqrt(matrix.sum(1, keepdims=True))
+    popularity = np.log(1 + matrix[:, chosen].sum(0))
+    own = scores_of_all / scores_of_all.std(ddof=1) + POPULARITY * (popularity - popularity.mean())
+    targets[chosen] = own.T
+    mean = targets[chosen].mean(0)
+    model_of_content = KernelRidge(kernel="precomputed", alpha=RIDGE)
+    model_of_content.fit(kernel[np.ix_(chosen, chosen)], targets[chosen] - mean)
+    expected = model_of_content.predict(kernel[:, chosen]) + mean
+    assert scores.detach().numpy()[1:, 1:] == pytest.approx(expected.T, abs=1e-3)
+
+
+@pytest.mark.parametrize("modalities", [["id"], ["interactions", "id"]])
+def test_free_embeddings_of_all_users(
+    data: ExampleData, monkeypatch: pytest.MonkeyPatch, modalities: list[str]
+) -> None:
+    exact = SiBraR(data.config("SiBraR", **{**START, "user_modalities": modalities}), data).eval()
+    monkeypatch.setattr("recbole_sibrar.model.training.warm_start.MAX_KNOWN", 7)
+    other = SiBraR(data.config("SiBraR", **{**START, "user_modalities": ["interactions"]}), data)
+    found = [model.encode_users() @ model.encode_items().t() for model in (exact, other.eval())]
+    assert found[0].detach().numpy() == pytest.approx(found[1].detach().numpy(), abs=1e-4)
 
 
 @pytest.mark.parametrize(
@@ -325,6 +324,10 @@ def test_too_many_items_for_a_start(data: ExampleData, monkeypatch: pytest.Monke
             {**START, "modality_size": 5, "batch_norm": "last"},
             r"batch_norm .user side.: found 'last', allowed is none",
         ),
+        (
+            {**START, "modality_size": 5, "item_modalities": ["text"], "warm_start_rarity": 1},
+            "warm_start_rarity: found 1.0, allowed is 0 without token_seq fields and",
+        ),
         ({"warm_start": "svd"}, "warm_start: found 'svd', allowed is one of none, ease"),
         (
             {"projection_kernel": {"group": "exponential"}},
@@ -333,15 +336,6 @@ def test_too_many_items_for_a_start(data: ExampleData, monkeypatch: pytest.Monke
         (
             {**START, "modality_size": 5, "warm_start_weights": {"txet": 2}},
             "warm_start_weights: found 'txet', allowed is any of .*did you mean 'text'",
-        ),
-        ({"new_item_share": 0.5}, "new_item_share: found 0.5, allowed is 0, or targets: history"),
-        (
-            {**NEW_ITEMS, "user_modalities": ["id"]},
-            "new_item_share: found 0.6, allowed is 0 for the user_modalities",
-        ),
-        (
-            {**NEW_ITEMS, "item_modalities": ["interactions"]},
-            "allowed is 0 for the item_modalities interactions",
         ),
     ],
 )

@@ -81,6 +81,35 @@ def test_resumed_run_ends_as_a_whole_one(
     assert_same(train(make_model, checkpoint, resume=str(checkpoint), **HARD), expected)
 
 
+START = {
+    "warm_start": "ease",
+    "branch_hidden_sizes": [],
+    "batch_norm": "none",
+    "modality_size": 64,
+    "embedding_size": 64,
+    "learning_rate": 1e-4,
+    "ema_decay": 0.9,
+    "epochs": 3,
+}
+
+
+@pytest.mark.slow
+def test_resumed_run_has_no_start_of_its_own(
+    make_model: Build, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keys = {**START, "checkpoint_dir": str(tmp_path)}
+    # a run to resume that is not there begins as any other
+    expected = train(make_model, tmp_path / "whole.pth", **keys)
+    assert_same(train(make_model, tmp_path / "new.pth", resume="auto", **keys), expected)
+
+    checkpoint = tmp_path / "part.pth"
+    assert train(make_model, checkpoint, 0, **keys) == {}
+    monkeypatch.delattr("recbole_sibrar.model.training.warm_start.start_factors")
+    with pytest.raises(NameError, match="start_factors"):
+        train(make_model, tmp_path / "other.pth", **keys)
+    assert_same(train(make_model, checkpoint, resume=str(checkpoint), **keys), expected)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("model", ["SiBraR", "BPR"])
 def test_interruption_within_an_epoch(make_model: Build, tmp_path: Path, model: str) -> None:

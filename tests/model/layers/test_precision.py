@@ -1,0 +1,106 @@
+"""Products in another precision of torch: gradients, and the places where it holds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+import torch
+from torch.nn import functional
+
+from recbole_sibrar.errors import ConfigError
+from recbole_sibrar.model import MuBraR, SiBraR
+from recbole_sibrar.model.example import ExampleData
+from recbole_sibrar.model.layers.precision import Linear, linear, products_in, set_precision
+
+
+def test_gradients_are_those_of_differences() -> None:
+    shapes = [(5, 4), (3, 4), (3,)]
+    given = [torch.randn(shape, dtype=torch.double, requires_grad=True) for shape in shapes]
+    assert torch.autograd.gradcheck(lambda *args: linear(*args, "medium"), given)
+
+
+@pytest.mark.parametrize("n", [1, 7, 512, 700])
+def test_highest_equals_autograd(n: int) -> None:
+    found = []
+    given = torch.randn(n, 96)
+    layer = Linear(96, 80)
+    upstream = torch.randn(n, 80)
+    for precision in (None, "highest"):
+        rows = given.clone().requires_grad_()
+        layer.zero_grad()
+        result = linear(rows, layer.weight, layer.bias, precision)
+        result.backward(upstream)
+        found.append([result, rows.grad, layer.weight.grad, layer.bias.grad])
+
+    for expected, ours in zip(*found, strict=True):
+        assert expected is not None
+        assert ours is not None
+        assert torch.allclose(expected, ours, rtol=1e-4, atol=1e-4)
+
+
+def test_medium_has_the_digits_of_bfloat16() -> None:
+    rows, weight = torch.randn(300, 256), torch.randn(200, 256)
+    found = linear(rows, weight, torch.zeros(200), "medium").double()
+
+    # A factor of bfloat16 has 8 digits: each product is off by 2^-8 at most, their sum by less.
+    exact = rows.double() @ weight.double().t()
+    bound = 2**-7 * (rows.double().abs() @ weight.double().abs().t())
+    assert bool(((found - exact).abs() <= bound).all())
+
+
+def fail_inside() -> None:
+    with products_in("medium"):
+        raise ValueError(torch.get_float32_matmul_precision())
+
+
+def test_setting_of_torch_comes_back() -> None:
+    with pytest.raises(ValueError, match="medium"):
+        fail_inside()
+    assert torch.get_float32_matmul_precision() == "highest"
+
+
+def test_data_without_gradient() -> None:
+    layer = Linear(4, 3)
+    set_precision(layer, "medium")
+    layer(torch.randn(6, 4)).sum().backward()
+    assert layer.bias.grad is not None
+    assert torch.equal(layer.bias.grad, torch.full((3,), 6.0))
+
+
+@pytest.mark.parametrize("model", [SiBraR, MuBraR])
+def test_key_holds_in_training_alone(model: type[SiBraR], monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = []
+
+    def watch(function: Callable[..., torch.Tensor]) -> Callable[..., torch.Tensor]:
+        def watched(*args: torch.Tensor, **kwargs: torch.Tensor) -> torch.Tensor:
+            seen.append(torch.get_float32_matmul_precision())
+            return function(*args, **kwargs)
+
+        return watched
+
+    data = ExampleData()
+    made = model(data.config(model.__name__, matmul_precision="medium"), data)
+    for module, name in ((torch, "addmm"), (functional, "linear")):
+        monkeypatch.setattr(module, name, watch(getattr(module, name)))
+    sum(made.calculate_loss(data.batch())).backward()
+    assert "medium" in seen
+
+    seen.clear()
+    made.eval().encode_items()
+    assert set(seen) == {"highest"}
+
+
+def test_kernel_layer_has_it_too() -> None:
+    data = ExampleData()
+    config = data.config("SiBraR", matmul_precision="medium", projection_kernel="exponential")
+    encoder = SiBraR(config, data).item_encoder
+    layers = [layer for layer in encoder.modules() if hasattr(layer, "precision")]
+    assert {layer.precision for layer in layers} == {"medium"}
+    assert "KernelLayer" in {type(layer).__name__ for layer in layers}
+
+
+def test_wrong_value_is_refused() -> None:
+    data = ExampleData()
+    with pytest.raises(ConfigError, match=r"matmul_precision: found 'high', allowed is"):
+        SiBraR(data.config("SiBraR", matmul_precision="high"), data)
