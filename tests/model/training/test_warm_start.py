@@ -15,9 +15,7 @@ from sklearn.metrics.pairwise import cosine_similarity
 
 from recbole_sibrar.config import ConfigError
 from recbole_sibrar.config.choices import properties
-from recbole_sibrar.data.modality import ModalityKind, dense_table
 from recbole_sibrar.model.example import ExampleData
-from recbole_sibrar.model.layers import KernelLayer
 from recbole_sibrar.model.mubrar import MuBraR
 from recbole_sibrar.model.sibrar import SiBraR
 from recbole_sibrar.model.training.fitting import choose_penalty, inverse_of
@@ -213,33 +211,6 @@ def test_sum_adds_the_rest_of_interactions(data: ExampleData) -> None:
     expected = start_scores(data.matrix[1:, 1:8].astype(float))
     expected -= expected.mean(1, keepdims=True)  # the constant is left out
     assert found == pytest.approx(expected, abs=1e-2)
-
-
-def test_similarities_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
-    vectors = torch.from_numpy(np.random.default_rng(1).normal(size=(6, 3)).astype(np.float32))
-    table = dense_table("text", ModalityKind.VECTOR, vectors, torch.arange(6) > 0, 3)
-    layer = KernelLayer(table, 2, torch.tensor([1, 3, 4]))
-    rows = torch.tensor([5, 3, 1, 1, 2])
-    whole = layer(rows)
-    # two rows of three similarities at a time
-    monkeypatch.setattr("recbole_sibrar.model.layers.kernel._KEPT", 6)
-    assert layer(rows).detach().numpy() == pytest.approx(whole.detach().numpy(), rel=1e-5)
-    assert layer(rows[:0]).shape == (0, 2)
-
-
-def test_similarities_and_their_checkpoint() -> None:
-    vectors = np.random.default_rng(1).normal(size=(6, 3)).astype(np.float32)
-    table = dense_table(
-        "text", ModalityKind.VECTOR, torch.from_numpy(vectors), torch.arange(6) > 0, 3
-    )
-    layer = KernelLayer(table, 2, torch.tensor([1, 3, 4]))
-    expected = np.exp(cosine_similarity(vectors[[5, 3]], vectors[[1, 3, 4]]) - 1)
-    assert layer.similarities(torch.tensor([5, 3])).numpy() == pytest.approx(expected, rel=1e-5)
-
-    other = KernelLayer(table, 2, torch.tensor([2]))
-    other.load_state_dict(layer.state_dict())
-    rows = torch.tensor([2, 5])
-    assert torch.equal(other.eval()(rows), layer.eval()(rows))
 
 
 def test_labels_by_root(make: Make, world: Any) -> None:
