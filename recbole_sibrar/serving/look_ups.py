@@ -71,6 +71,19 @@ class LookUps:
         numbers, _ = self._state.entities.linked("user", frame)
         return int((numbers < 0).sum())
 
+    def count_unknown_labels(self, frame: Frame) -> dict[str, int]:
+        """Count the labels of a table of items that the model does not know, by field.
+
+        Raises:
+            PortableModelError: The model has embeddings of known items alone.
+        """
+        encoder = self._state.entities.encoder("item")
+        counts: dict[str, int] = {}
+        for name in encoder.modalities:
+            if name in encoder.readers and name in frame.columns:
+                counts[name] = encoder.readers[name].count_unknown(frame.columns[name])
+        return counts
+
     def near(self, side: Side, token: str) -> str:
         """Return ``; did you mean 'x'?`` for the nearest user or item; nothing if none is near."""
         tokens = self._state.entities.tokens[side]

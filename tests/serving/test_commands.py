@@ -168,6 +168,36 @@ def test_similar_and_audience(
     assert all(user in shown for user in model.audience("i4", k=2)["user"])
 
 
+@pytest.mark.parametrize(
+    ("rows", "note"),
+    [
+        # known: kinds c0 to c2, tags t0 to t5
+        ("n1\tc1\tt0 t9 t8\nn2\tC1\tt9\nn3\t\t\n", "missing: kind: 1, tags: 3"),
+        ("n1\tc2\tt1  t2\nn2\t\tt9\n", "missing: tags: 1"),
+        ("n1\tc0\tt5 t4\nn2\t\t\n", ""),
+    ],
+)
+@pytest.mark.parametrize("command", ["audience", "similar", "recommend"])
+def test_labels_of_new_items(
+    portable: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    command: str,
+    rows: str,
+    note: str,
+) -> None:
+    items = tmp_path / "new.item"
+    items.write_text(f"item_id:token\tkind:token\ttags:token_seq\n{rows}", encoding="utf-8")
+    options = [f"--items={items}", "--k=2", f"--output={tmp_path / 'out.csv'}"]
+    assert main([command, str(portable), *options]) == 0
+
+    shown = capsys.readouterr()
+    assert "unknown to" not in shown.out
+    noted = [text for text in shown.err.splitlines() if "unknown to" in text]
+    start = f"{items}: labels unknown to the model, which count as "
+    assert noted == ([start + note] if note else [])
+
+
 @pytest.mark.parametrize("command", ["similar", "audience"])
 def test_unknown_items_before_any_answer(
     portable: Path, capsys: pytest.CaptureFixture[str], command: str

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +16,8 @@ from recbole_sibrar.names import Side
 from recbole_sibrar.serving.batch.reading import read_pieces
 from recbole_sibrar.serving.batch.shards import ShardOptions, recommend_shard, shards_of
 from recbole_sibrar.serving.batch.writing import table_writer, vector_writer
+from recbole_sibrar.serving.encoding.frames import read_table
+from recbole_sibrar.serving.look_ups import LookUps
 from recbole_sibrar.serving.recommender import Recommender
 
 __all__ = ["Written", "add_file", "each_item", "encode_file", "recommend_file", "write_results"]
@@ -49,10 +53,30 @@ def add_file(model: Recommender, path: Path) -> int:
     Raises:
         DataError: The file cannot be read, or a cell holds no value of its field's type.
     """
-    n = 0
-    for piece in read_pieces(path, model.manifest.items):
-        n += len(model.add_items(piece))
-    return n
+    return sum(len(tokens) for tokens in _add_pieces(model, path))
+
+
+def _add_pieces(model: Recommender, path: Path) -> Iterator[list[str]]:
+    """Add the items of a file; say at the end how many of their labels are unknown.
+
+    Yields:
+        The ids of a piece, as soon as the model has its items.
+    """
+    look_ups = LookUps(model)
+    spec = model.manifest.items
+    n_unknown: Counter[str] = Counter()
+    for piece in read_pieces(path, spec):
+        tokens = model.add_items(piece)["item"].tolist()
+        n_unknown.update(look_ups.count_unknown_labels(read_table(piece, spec, "item")))
+        yield tokens
+
+    if n_unknown.total():
+        fields = ", ".join(f"{name}: {n:,}" for name, n in n_unknown.items() if n)
+        # Not among the results, which may go to another program.
+        tqdm.write(
+            f"{path}: labels unknown to the model, which count as missing: {fields}",
+            file=sys.stderr,
+        )
 
 
 def recommend_file(
@@ -142,9 +166,8 @@ def each_item(
     for name in names:
         yield answer(name)
     # The model gets the items of a piece at once, and then answers for each.
-    for piece in read_pieces(Path(path), model.manifest.items) if path else ():
-        for token in model.add_items(piece)["item"]:
-            yield answer(token)
+    for tokens in _add_pieces(model, Path(path)) if path else ():
+        yield from map(answer, tokens)
 
 
 def encode_file(

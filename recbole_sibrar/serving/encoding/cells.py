@@ -72,6 +72,21 @@ class FieldReader:
             return self._bucketed(numbers, available)
         return self._scalars(numbers, available)
 
+    def count_unknown(self, cells: pa.Array) -> int:
+        """Count the labels that training did not know; an empty cell has none.
+
+        Args:
+            cells: As for :meth:`table`.
+        """
+        if self.spec.type == "token":
+            labels = texts(cells)
+        elif self.spec.type == "token_seq":
+            labels = texts(split_cells(cells, self.separator, self.spec.limit)[0])
+        else:
+            return 0
+        is_given = labels.is_valid().to_numpy(zero_copy_only=False)
+        return int((is_given & (self._label_numbers(labels) == 0)).sum())
+
     def _label_numbers(self, labels: pa.Array) -> NDArray[np.int64]:
         """Find the number of each label; 0 for missing and unknown ones."""
         assert self.vocabulary is not None
