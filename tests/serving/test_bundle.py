@@ -68,6 +68,16 @@ def test_what_is_written_is_read(portable: Path, tmp_path: Path) -> None:
     assert (again.histories.items == content.histories.items).all()
 
 
+def test_folders_of_earlier_versions_are_read(copy: Path, portable: Path) -> None:
+    values = manifest(copy)
+    for side in ("users", "items"):
+        del values[side]["config"]["matmul_precision"]
+    save_manifest(copy, values)
+    item = {"item_id": "new", "kind": "a", "price": 3.0}
+    found = Recommender.load(copy).encode_items([item])
+    assert found.equals(Recommender.load(portable).encode_items([item]))
+
+
 SMAPS = Path("/proc/self/smaps")
 
 

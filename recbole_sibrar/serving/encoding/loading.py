@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import fields as fields_of
 from itertools import chain
 
@@ -22,6 +22,9 @@ __all__ = ["ENCODERS", "load_encoder", "plain_config"]
 
 ENCODERS = ("single_branch", "multi_branch", "concatenation", "collaborative")
 """Kinds of encoders."""
+
+_LATER: Mapping[str, object] = {"matmul_precision": "highest"}
+"""Keys that earlier versions did not have, each with the value for what they did."""
 
 _TYPES = ("token", "token_seq", "float", "float_seq")
 
@@ -111,11 +114,12 @@ def _sizes(spec: SideSpec) -> Iterator[tuple[str, int]]:
 
 def _config(spec: SideSpec, side: Side, embedding_size: int) -> EncoderConfig:
     """Read the configuration of an encoder with the readers of its keys."""
+    given = {**_LATER, **spec.config}
     values = {}
     for name, read in ENCODER_READERS.items():
-        if name not in spec.config:
+        if name not in given:
             raise ConfigError(f"config: '{name}' is missing")
-        values[name] = read(f"config: {name}", spec.config[name])
+        values[name] = read(f"config: {name}", given[name])
     return EncoderConfig(side=side, embedding_size=embedding_size, **values)  # type: ignore[arg-type]
 
 
