@@ -68,7 +68,7 @@ def test_what_is_written_is_read(portable: Path, tmp_path: Path) -> None:
     assert (again.histories.items == content.histories.items).all()
 
 
-def test_folders_of_earlier_versions_are_read(copy: Path, portable: Path) -> None:
+def test_earlier_folders_are_read(copy: Path, portable: Path) -> None:
     values = manifest(copy)
     for side in ("users", "items"):
         del values[side]["config"]["matmul_precision"]
