@@ -123,17 +123,37 @@ class _Part:
             similarities: Weighted similarities of all items of the choice.
         """
         kernel = similarities[np.ix_(self.kept, self.kept)]
-        kernel[np.diag_indices_from(kernel)] += numbers.ridge
-        to_new = similarities[np.ix_(self.kept, self.new)]
-
-        try:
-            factor = cho_factor(kernel, overwrite_a=True, check_finite=False)
-        except LinAlgError:
-            # rounding has made eigenvalues negative: nothing worth choosing
+        predictor = solve(kernel, numbers.ridge, similarities[np.ix_(self.kept, self.new)])
+        if predictor is None:
             return np.zeros(len(self.found))
-        predictor = cho_solve(factor, to_new, check_finite=False)
         scores = self.scores(numbers.l2) + numbers.popularity * self.popularity
         return ndcg(scores @ predictor, self.found)
+
+
+def solve(
+    kernel: NDArray[np.float32], ridge: float, to_new: NDArray[np.float32]
+) -> NDArray[np.float32] | None:
+    """Compute the weights of known entities in the predictions of new ones, ``[n, m]``.
+
+    Args:
+        kernel: Similarities of the known entities, ``[n, n]``; overwritten.
+        ridge: Penalty.
+        to_new: Similarities of known and new entities, ``[n, m]``.
+
+    Returns:
+        The weights; None if rounding has made eigenvalues negative, which is nothing worth choosing.
+
+    Example:
+        >>> kernel, to_new = np.eye(2, dtype=np.float32), np.ones((2, 1), dtype=np.float32)
+        >>> solve(kernel, 3.0, to_new).tolist()
+        [[0.25], [0.25]]
+    """
+    kernel[np.diag_indices_from(kernel)] += ridge
+    try:
+        factor = cho_factor(kernel, overwrite_a=True, check_finite=False)
+    except LinAlgError:
+        return None
+    return np.asarray(cho_solve(factor, to_new, check_finite=False))
 
 
 def ndcg(

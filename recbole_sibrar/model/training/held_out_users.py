@@ -9,10 +9,9 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.linalg import LinAlgError, cho_factor, cho_solve
 from scipy.sparse import csr_matrix
 
-from recbole_sibrar.model.training.held_out import ClosedForm, Kernels, climb, ndcg
+from recbole_sibrar.model.training.held_out import ClosedForm, Kernels, climb, ndcg, solve
 from recbole_sibrar.model.training.teacher import gram_of, weights_of_gram
 
 _MAX_USERS = 3000
@@ -71,15 +70,11 @@ class _Part:
         weights = dict(numbers.weights)
         kernel = np.asarray(sum(weights[name] * own for name, own in self.within.items()))
         to_new = np.asarray(sum(weights[name] * own for name, own in self.across.items()))
-        kernel = kernel.astype(np.float32)
-        kernel[np.diag_indices_from(kernel)] += numbers.ridge
-        try:
-            factor = cho_factor(kernel, overwrite_a=True, check_finite=False)
-        except LinAlgError:
-            # rounding has made eigenvalues negative: nothing worth choosing
+        solved = solve(kernel.astype(np.float32), numbers.ridge, to_new.astype(np.float32).T)
+        if solved is None:
             return np.zeros(len(self.found))
 
-        shares = cho_solve(factor, to_new.astype(np.float32).T, check_finite=False).T
+        shares = solved.T
         scores = self.scores(numbers.l2)
         # the mean has no penalty
         constant = (1 - shares.sum(1, keepdims=True)) * scores.mean(0)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 from torch import Tensor, nn
 
-from recbole_sibrar.config import RecommenderConfig, nearest, refuse
+from recbole_sibrar.config import RecommenderConfig, listed, refuse
 from recbole_sibrar.config.values import WeightByField
 from recbole_sibrar.data.modality import ModalityTable
 from recbole_sibrar.model.encoder import EntityEncoder
@@ -290,8 +290,8 @@ def _check_weights(encoders: Mapping[Side, EntityEncoder], settings: Recommender
     allowed = [name for encoder in encoders.values() for name in encoder.modalities if name != ID]
     for name in settings.warm_start_weights.fields if settings.warm_start_weights else ():
         if name not in allowed:
-            listed = ", ".join(dict.fromkeys(allowed))
-            refuse("warm_start_weights", name, f"any of {listed}{nearest(name, allowed)}")
+            known = listed(dict.fromkeys(allowed), name)
+            refuse("warm_start_weights", name, f"any of {known}")
 
     rarity = settings.warm_start_rarity
     if rarity and not has_label_weights(encoders["item"]):

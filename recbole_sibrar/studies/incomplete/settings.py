@@ -96,8 +96,7 @@ def read_plan(rates: str, ways: str, fields: str | None) -> Plan:
     chosen = tuple(dict.fromkeys(split_names(ways)))
     for way in chosen:
         if way not in IMPUTATIONS:
-            known = f"{listed(IMPUTATIONS, way)}"
-            refuse("--imputations", way, f"any of {known}")
+            refuse("--imputations", way, f"any of {listed(IMPUTATIONS, way)}")
 
     names = () if fields is None else read_names("--fields", fields, "text,genres")
     return Plan(numbers, chosen, names)

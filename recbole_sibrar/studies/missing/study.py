@@ -99,5 +99,5 @@ def _load(file: str, plan: Plan, data_path: str | None) -> tuple[Study, str | No
 def _check_metric(metric: str, columns: Sequence[str]) -> None:
     metrics = [name for name in columns if name not in COLUMNS]
     if metric not in metrics:
-        known = f"{listed(metrics, metric)}"
+        known = listed(metrics, metric)
         refuse("--metric", metric, f"any of the checkpoint's metrics {known}")
