@@ -13,7 +13,7 @@ from torch import Tensor
 
 from recbole_sibrar.config.values import ByField
 from recbole_sibrar.data.modality import ModalityKind, ModalityTable, bag_table, dense_table
-from recbole_sibrar.model.baselines.features import content_blocks
+from recbole_sibrar.model.baselines.features import content_blocks, most_similar
 from recbole_sibrar.model.baselines.regression import ContentKernel
 
 N_NEIGHBORS = 10
@@ -85,8 +85,7 @@ def _neighbor_weights(
     for start in range(0, len(missing), n_rows):
         similarities = kernel.between(missing[start : start + n_rows], known)
         has_content = np.flatnonzero(similarities.any(axis=1))
-        # Stable, so that ties have one answer: the lower id.
-        nearest = np.argsort(-similarities[has_content], axis=1, kind="stable")[:, :k]
+        nearest = most_similar(similarities[has_content], k)
         rows.append(np.repeat(start + has_content, k))
         columns.append(nearest.ravel())
 
