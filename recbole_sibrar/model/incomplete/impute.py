@@ -19,6 +19,9 @@ from recbole_sibrar.model.baselines.regression import ContentKernel
 N_NEIGHBORS = 10
 """Number of similar entities to take a missing value from."""
 
+_ALMOST_HALF = 0.5 - 1e-9
+"""Half, less the rounding of a share: 49 times 1/98 is below 0.5."""
+
 _SIMILARITIES = 1 << 24
 """Similarities to keep at a time, 128 MB: those of a few entities to all others."""
 
@@ -119,7 +122,7 @@ def _with_means(
 def _frequent(shares: NDArray[np.float64], kind: ModalityKind) -> NDArray[np.int64]:
     """Return the labels with a share of at least a half, or the most frequent one."""
     if kind is ModalityKind.MULTI_LABEL:
-        frequent = np.flatnonzero(shares >= 0.5)
+        frequent = np.flatnonzero(shares > _ALMOST_HALF)
         if len(frequent):
             return frequent
 
