@@ -12,6 +12,7 @@ from recbole_sibrar.config import read_key, refuse
 from recbole_sibrar.config.fields import NEW_SHARE
 from recbole_sibrar.data.modality import TrainingData
 from recbole_sibrar.model.baselines.base import ContentBaseline
+from recbole_sibrar.model.baselines.features import most_similar
 from recbole_sibrar.names import SIDES, Side
 from recbole_sibrar.protocols import FullConfig
 
@@ -98,8 +99,7 @@ class ContentKNN(ContentBaseline):
             similarities = kernel.between(block, known) / total
             similarities[block[:, None] == known] = 0  # nobody is a neighbour of its own
 
-            # A partition, not a sort: the order among the neighbours does not matter.
-            nearest = np.argpartition(-similarities, k - 1, axis=1)[:, :k]
+            nearest = most_similar(similarities, k)
             rows.append(np.repeat(block, k))
             columns.append(known[nearest].ravel())
             values.append(np.take_along_axis(similarities, nearest, axis=1).ravel())

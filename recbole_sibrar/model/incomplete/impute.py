@@ -13,11 +13,14 @@ from torch import Tensor
 
 from recbole_sibrar.config.values import ByField
 from recbole_sibrar.data.modality import ModalityKind, ModalityTable, bag_table, dense_table
-from recbole_sibrar.model.baselines.features import content_blocks
+from recbole_sibrar.model.baselines.features import content_blocks, most_similar
 from recbole_sibrar.model.baselines.regression import ContentKernel
 
 N_NEIGHBORS = 10
 """Number of similar entities to take a missing value from."""
+
+_ALMOST_HALF = 0.5 - 1e-9
+"""Half, less the rounding of a share: 49 times 1/98 is below 0.5."""
 
 _SIMILARITIES = 1 << 24
 """Similarities to keep at a time, 128 MB: those of a few entities to all others."""
@@ -85,8 +88,7 @@ def _neighbor_weights(
     for start in range(0, len(missing), n_rows):
         similarities = kernel.between(missing[start : start + n_rows], known)
         has_content = np.flatnonzero(similarities.any(axis=1))
-        # Stable, so that ties have one answer: the lower id.
-        nearest = np.argsort(-similarities[has_content], axis=1, kind="stable")[:, :k]
+        nearest = most_similar(similarities[has_content], k)
         rows.append(np.repeat(start + has_content, k))
         columns.append(nearest.ravel())
 
@@ -120,7 +122,7 @@ def _with_means(
 def _frequent(shares: NDArray[np.float64], kind: ModalityKind) -> NDArray[np.int64]:
     """Return the labels with a share of at least a half, or the most frequent one."""
     if kind is ModalityKind.MULTI_LABEL:
-        frequent = np.flatnonzero(shares >= 0.5)
+        frequent = np.flatnonzero(shares > _ALMOST_HALF)
         if len(frequent):
             return frequent
 

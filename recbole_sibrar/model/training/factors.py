@@ -23,6 +23,9 @@ _SMALLEST = 1e-4
 _EXACT = 8000
 """Largest number of users or items with an exact decomposition."""
 
+_ENOUGH = 0.95
+"""Share of the scores below which a warning proposes longer embeddings: 85 % of CiteULike-a fit into 1,024."""
+
 _SAMPLE = 1024
 """Number of users whose scores are brought to a standard deviation of 1."""
 
@@ -87,6 +90,11 @@ def start_factors(
     rank = int((values > _SMALLEST * values[0]).sum())
     share = float((values**2).sum() / (predicted**2).sum())
     getLogger().info(f"warm_start: {share:.1%} of the closed form's scores fit into {rank} numbers")
+    if share < _ENOUGH and rank == size - 1:
+        getLogger().warning(
+            f"warm_start: embedding_size: {size} is short for these data; more of the scores fit "
+            f"into --embedding_size={2 * size} --modality_size={2 * size}"
+        )
 
     n_items = matrix.shape[1]
     user_map, items = np.zeros((2, n_items, size), dtype=np.float32)

@@ -12,6 +12,7 @@ from recbole.data.interaction import Interaction
 
 from recbole_sibrar.config import ConfigError
 from recbole_sibrar.model.baselines import ContentKNN, GenreAffinity
+from recbole_sibrar.model.baselines.features import most_similar
 
 Build = Callable[..., Any]
 Content = dict[str, np.ndarray]
@@ -46,6 +47,15 @@ def test_items(build: Build, world: Any, item_content: Content) -> None:
                 weight for other, weight in neighbors.items() if world.matrix[user, other]
             )
             assert found[user, item] == pytest.approx(expected, abs=1e-6)
+
+
+def test_equal_neighbors() -> None:
+    # of equal similarities, as of items with one category, those of the first items count
+    similarities = np.random.default_rng(0).integers(0, 3, (50, 300)).astype(float)
+    sorted_rows = np.argsort(-similarities, axis=1, kind="stable")
+    for k in (1, 10, 150, 300):
+        expected = np.sort(sorted_rows[:, :k], axis=1)
+        assert most_similar(similarities, k).tolist() == expected.tolist()
 
 
 def test_item_without_content(build: Build) -> None:

@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from scipy.sparse import csr_matrix
 
 from recbole_sibrar.config import ConfigError
-from recbole_sibrar.data.modality import ModalityKind, dense_table
+from recbole_sibrar.data.modality import ModalityKind, bag_table, dense_table
 from recbole_sibrar.model.incomplete import hide_values, impute_values
 
 Make = Callable[..., Any]
@@ -86,6 +87,17 @@ def test_means(world: Any, tables: dict[str, Any]) -> None:
     # five items have labels
     expected = sorted(label for label, count in counts.items() if count / 5 >= 0.5)
     assert labels_of(impute_values(tables, "labels", "mean", TRAINED), 8) == expected
+
+
+def test_labels_of_exactly_half() -> None:
+    # label 1 of one half of the entities, 2 of the other, of any number; the last has none
+    for n in range(2, 120, 2):
+        owners = np.arange(1, n + 1)
+        pairs = (np.ones(n), (owners, 1 + owners % 2))
+        bags = csr_matrix(pairs, shape=(n + 2, 3))
+        labels = bag_table("labels", ModalityKind.MULTI_LABEL, bags)
+        filled = impute_values({"labels": labels}, "labels", "mean", labels.available)
+        assert labels_of(filled, n + 1) == [1, 2]
 
 
 def test_neighbors(monkeypatch: pytest.MonkeyPatch, world: Any, tables: dict[str, Any]) -> None:

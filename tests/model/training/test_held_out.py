@@ -177,3 +177,14 @@ def test_factors_of_new_items_are_the_best(
     expected = sizes / roots * (left @ (left.T @ (scores / sizes)))
     found = users @ factors.items[:, :rank].numpy().T
     assert found / found.std() == pytest.approx(expected / expected.std(), abs=2e-2)
+
+
+def test_short_embeddings(caplog: pytest.LogCaptureFixture) -> None:
+    # random interactions have no common structure, so that few numbers hold few of the scores
+    matrix = csr_matrix((np.random.default_rng(1).random((60, 30)) < 0.3).astype(np.float32))
+    profiles = csr_matrix(matrix / np.sqrt(matrix.sum(1)))
+    for size, is_short in ((6, True), (40, False)):
+        caplog.clear()
+        start_factors(matrix, START, None, size, 0, profiles)
+        found = [record.message for record in caplog.records if record.levelname == "WARNING"]
+        assert any(f"--embedding_size={2 * size}" in line for line in found) == is_short
