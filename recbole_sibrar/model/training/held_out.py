@@ -18,10 +18,6 @@ from recbole_sibrar.model.training.teacher import gram_of, weights_of_gram
 PENALTIES = (0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0)
 """Penalties of a regression to choose from."""
 
-RIDGES = (*PENALTIES, 300.0, 1000.0)
-"""Penalties that held-out entities choose from. Large ones make a prediction a sum over similar items: where items
-have few interactions, each is a noisy target."""
-
 L2 = (10.0, 20.0, 50.0, 100.0, 200.0, 500.0, 1000.0, 2000.0)
 """Penalties of EASE to choose from: small ones fit data with few interactions of an item."""
 
@@ -56,7 +52,7 @@ _MAX_USERS = 2000
 _MANY_USERS = 6000
 """Users of the last round, where differences are smaller."""
 
-_LAST = (("ridge", RIDGES), ("rarity", RARITIES), ("ridge", RIDGES), ("l2", L2))
+_LAST = (("ridge", PENALTIES), ("rarity", RARITIES), ("ridge", PENALTIES), ("l2", L2))
 """Numbers of the last round."""
 
 _WEIGHT = "weights: "
@@ -247,7 +243,7 @@ def climb(
     numbers = start
     for _ in range(2):
         if is_open["ridge"]:
-            numbers = _climb(numbers, RIDGES, "ridge", measure)
+            numbers = _climb(numbers, PENALTIES, "ridge", measure)
         if is_open["l2"]:
             numbers = _climb(numbers, L2, "l2", measure)
         if is_open["weights"] and len(numbers.weights) > 1:
