@@ -146,6 +146,9 @@ KEYS: tuple[Key, ...] = (
     _model("warm_start_weights", values.optional(values.weight_by_field_value), *_SAMPLING),
     _model("warm_start_popularity", values.optional(values.weight_value), *_SAMPLING),
     _model("warm_start_rarity", values.optional(values.weight_value), *_SAMPLING),
+    _model(
+        "warm_start_new_items", values.number_or_default(1.0, values.positive_value), *_SAMPLING
+    ),
     _model("preference_size", values.size_value, "DropoutNet", "Heater", "ALDI"),
     _model("preference_dropout_prob", values.probability_value, "DropoutNet", "Heater"),
     _model("similarity_weight", values.weight_value, "Heater"),
