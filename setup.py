@@ -102,7 +102,7 @@ setup(
         "torch>=2.5",  # torch.serialization names the classes in a checkpoint since 2.5
         "matplotlib>=3.8",
         "jinja2>=3.1",  # the page of recbole-sibrar report; torch needs it too
-        f"numpy<2; {OLD}",  # ray 2.6.3 uses names that NumPy 2 removed
+        f"numpy>=1.24,<2; {OLD}",  # set_bit_generator; ray 2.6.3 uses names that NumPy 2 removed
         f"numpy>=2; {NEW}",
         f"pandas>=2,<3; {OLD}",  # pandas 3 needs NumPy 2
         f"pandas>=2.2; {NEW}",

@@ -37,7 +37,10 @@ def main() -> None:
     """Measure every configuration with every batch size and print a table."""
     parser = common.parser_for(__doc__)
     parser.add_argument(
-        "program", type=Path, metavar="PROGRAM", help="file with the function make_step"
+        "program",
+        type=Path,
+        metavar="PROGRAM",
+        help="file with the function make_step or make_steps",
     )
     parser.add_argument("--python", default=sys.executable, help="interpreter of the other program")
     parser.add_argument(

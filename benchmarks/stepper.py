@@ -5,8 +5,16 @@ The program is a Python file with a function::
     def make_step(data: str, batch_size: int, threads: int, **options) -> Callable[[], object]
 
 It returns the function of one training step, its next batch included. ``data`` is a folder of atomic files, and empty
-for RecBole's ml-100k. ``batch_size`` is a number of positives. ``options`` are those of ``beside.py --options``. This
-module imports the standard library alone, so that the program can have an interpreter and packages of its own.
+for RecBole's ml-100k. ``batch_size`` is a number of positives. ``options`` are those of ``beside.py --options``.
+
+A program with costs of each epoch has another function in its place::
+
+    def make_steps(data, batch_size, threads, **options) -> Callable[[Iterable[None]], object]
+
+It returns a function that trains an epoch of one step for each element, and takes the element before the step's batch.
+What comes before the first element and after the last step is not counted.
+
+This module imports the standard library alone, so that the program can have an interpreter and packages of its own.
 """
 
 from __future__ import annotations
@@ -17,6 +25,7 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -84,18 +93,32 @@ def main() -> None:
     assert spec.loader is not None
     program = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(program)
-    step = program.make_step(**arguments)
+    run = steps_of(program, arguments)
 
     for line in sys.stdin:
         found: dict[str, Any] = {"wall": [], "processor": []}
-        for _ in range(int(line)):
-            wall, processor = time.perf_counter(), time.process_time()
-            step()
-            found["wall"].append(time.perf_counter() - wall)
-            found["processor"].append(time.process_time() - processor)
-
+        run(timed(int(line), found))
         found["peak MB"] = peak_megabytes()
         print(json.dumps(found), file=answers, flush=True)
+
+
+def steps_of(program: Any, arguments: dict[str, Any]) -> Callable[[Iterable[None]], object]:
+    """Make the function that runs a step for each element."""
+    if hasattr(program, "make_steps"):
+        run: Callable[[Iterable[None]], object] = program.make_steps(**arguments)
+        return run
+
+    step = program.make_step(**arguments)
+    return lambda elements: [step() for _ in elements]
+
+
+def timed(n: int, found: dict[str, Any]) -> Iterator[None]:
+    """Yield before each of ``n`` steps, and note the seconds from there to the next request."""
+    for _ in range(n):
+        wall, processor = time.perf_counter(), time.process_time()
+        yield
+        found["wall"].append(time.perf_counter() - wall)
+        found["processor"].append(time.process_time() - processor)
 
 
 if __name__ == "__main__":

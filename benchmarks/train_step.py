@@ -15,7 +15,7 @@ import statistics
 import sys
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -92,15 +92,15 @@ def load(config: Config) -> Any:
     return data_preparation(config, create_dataset(config))[0]
 
 
-def make_step(
+def make_steps(
     data: str,
     batch_size: int,
     threads: int,
     config: str = "R",
     model: str = "SiBraR",
     settings: dict[str, Any] | None = None,
-) -> Callable[[], object]:
-    """Make the training step of our trainer, for ``beside.py``.
+) -> Callable[[Iterable[None]], object]:
+    """Make the training steps of our trainer, for ``beside.py``.
 
     Args:
         data: Folder of atomic files; empty for RecBole's ml-100k.
@@ -125,7 +125,7 @@ def make_step(
     init_seed(full["seed"], full["reproducibility"])
     trainer = get_trainer(full["MODEL_TYPE"], model)(full, get_model(model)(full, loader._dataset))
     source = batches(loader, sys.maxsize)
-    return lambda: trainer._train_epoch([next(source)], 0)
+    return lambda elements: trainer._train_epoch((next(source) for _ in elements), 0)
 
 
 def measure(config: Config, loaded: Any, args: argparse.Namespace) -> dict[str, Any]:

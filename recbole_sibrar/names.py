@@ -16,6 +16,7 @@ __all__ = [
     "SIDES",
     "VIEWS",
     "WARM",
+    "WHICH",
     "Side",
     "is_of_group",
     "metric_in_view",
@@ -36,6 +37,9 @@ Side = Literal["user", "item"]
 
 SIDES: tuple[Side, ...] = ("user", "item")
 """The two sides of a recommender; also the prefixes of the keys."""
+
+WHICH = ("all", "train", "new")
+"""Choices of entities: all, with training interactions, without."""
 
 INTERACTIONS = "interactions"
 """Name of the modality with an entity's training interactions."""

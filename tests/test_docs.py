@@ -17,6 +17,7 @@ import psutil
 import pytest
 import recbole
 import yaml
+from PIL import Image
 
 from recbole_sibrar.cli import COMMANDS, PROGRAMS
 from recbole_sibrar.errors import OptionParser
@@ -234,6 +235,14 @@ def test_readme_fits_one_screen() -> None:
     assert len(lines) <= 85
     picture = ROOT / "docs" / "images" / "report.png"
     assert picture.stat().st_size < 150_000
+
+
+def test_picture_of_results_is_of_the_table() -> None:
+    page = (ROOT / "docs" / "guide" / "results.md").read_text(encoding="utf-8")
+    head, _, _ = page.partition("\n## ")
+    with Image.open(ROOT / "docs" / "images" / "results.png") as picture:
+        # drawn by docs/results_picture.py
+        assert picture.text["Description"] in head  # type: ignore[attr-defined]
 
 
 def test_first_steps_are_ten() -> None:

@@ -10,6 +10,7 @@ from recbole_sibrar.cli import options as shared
 from recbole_sibrar.cli.reporting import notes_of
 from recbole_sibrar.errors import ConfigError
 from recbole_sibrar.files import check_writable
+from recbole_sibrar.studies.gap.options import check_projection, read_options
 
 __all__ = ["Options", "add_arguments", "run"]
 
@@ -99,14 +100,14 @@ def run(args: argparse.Namespace) -> int:
     options = shared.from_arguments(Options, args)
     options.check()
 
-    from recbole_sibrar.studies.gap import study as gap
-
-    measured = gap.read_options(
+    measured = read_options(
         options.side, options.items, options.modalities, options.seed, options.max_items
     )
-    gap.check_projection(options.projection)
+    check_projection(options.projection)
     folder = Path(options.output)
     check_writable(folder / "gap.csv", "--output")
+
+    from recbole_sibrar.studies.gap import study as gap
 
     # Everything that can be refused is, before models are loaded.
     series = gap.read_series(options.series)

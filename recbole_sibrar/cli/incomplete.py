@@ -16,12 +16,12 @@ from recbole_sibrar.config.choices import TRAINING_RATES, check_names, chosen, m
 from recbole_sibrar.errors import listed, refuse
 from recbole_sibrar.names import IMPUTATIONS
 from recbole_sibrar.quick_start.group.variants import Variant, parse_seeds, parse_variants
+from recbole_sibrar.studies.incomplete.settings import Setting, read_plan
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from recbole_sibrar.quick_start.group.runs import Run
-    from recbole_sibrar.studies.incomplete.settings import Setting
 
 __all__ = ["Options", "add_arguments", "run"]
 
@@ -99,13 +99,24 @@ def run(args: argparse.Namespace) -> int:
     options = shared.from_arguments(Options, args)
     if options.jobs < 1:
         refuse("--jobs", options.jobs, "a positive number of processes")
+    # Wrong options fail before anything slow is imported.
+    given, settings, variants = _read(args, options)
     shared.hide_arguments_from_recbole()
     note = notes_of("recbole-sibrar incomplete")
 
-    from recbole_sibrar.quick_start.group import execution
+    from recbole_sibrar.quick_start.group import execution, planning
 
     output = Path(options.output)
-    settings, runs = _plan(args, options, output)
+    overrides = shared.parse_overrides(args.keys)
+    runs = planning.plan(
+        variants,
+        chosen("dataset", args, overrides, given.of_files),
+        given.files,
+        dict(overrides),
+        functools.partial(parse_seeds, options.seeds),
+        output,
+        note,
+    )
 
     # Before anything is trained: a wrong metric would end the command after all of it.
     metric = _metric(options.metric, runs[0].configuration)
@@ -126,17 +137,15 @@ def run(args: argparse.Namespace) -> int:
     return 1 if failed else 0
 
 
-def _plan(
-    args: argparse.Namespace, options: Options, output: Path
-) -> tuple[dict[str, tuple[str, Setting]], list[Run]]:
-    """Make the runs of all models and settings.
+def _read(
+    args: argparse.Namespace, options: Options
+) -> tuple[shared.GivenKeys, dict[str, tuple[str, Setting]], list[Variant]]:
+    """Read the options: all models and settings.
 
     Returns:
-        Name of each variant -> its model in the table, and its setting; and the runs.
+        The keys of files and command line; the name of each variant -> its model in the table, and
+        its setting; and the variants.
     """
-    from recbole_sibrar.quick_start.group import planning
-    from recbole_sibrar.studies.incomplete.settings import read_plan
-
     overrides = shared.parse_overrides(args.keys)
     given = shared.GivenKeys.read(options.config_files.split(), overrides)
     models = parse_variants(options.model_list, model_names())
@@ -152,17 +161,7 @@ def _plan(
             name = f"{model.name} {setting.label}"
             settings[name] = (model.name, setting)
             variants.append(Variant(name, model.model, {**model.keys, **setting.keys}))
-
-    runs = planning.plan(
-        variants,
-        chosen("dataset", args, overrides, given.of_files),
-        given.files,
-        dict(overrides),
-        functools.partial(parse_seeds, options.seeds),
-        output,
-        notes_of("recbole-sibrar incomplete"),
-    )
-    return settings, runs
+    return given, settings, variants
 
 
 def _frame(runs: Sequence[Run], settings: dict[str, tuple[str, Setting]]) -> pd.DataFrame:

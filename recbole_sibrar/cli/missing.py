@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from recbole_sibrar.cli import options as shared
 from recbole_sibrar.cli.reporting import notes_of
 from recbole_sibrar.config.choices import RATES
+from recbole_sibrar.studies.missing.options import read_plan
 
 __all__ = ["Options", "add_arguments", "run"]
 
@@ -62,12 +63,13 @@ def run(args: argparse.Namespace) -> int:
     """
     options = shared.from_arguments(Options, args)
 
+    # Wrong options fail before anything slow is imported.
+    plan = read_plan(options.side, options.modalities, options.rates, options.seeds)
+
     from recbole_sibrar.plotting.style import save_figure
     from recbole_sibrar.studies.missing import plots
     from recbole_sibrar.studies.missing import study as missing
 
-    # Wrong options fail before a checkpoint is loaded.
-    plan = missing.read_plan(options.side, options.modalities, options.rates, options.seeds)
     folder = shared.output_folder(options.output)
     metric = options.metric and options.metric.lower()
     note = notes_of("recbole-sibrar missing")

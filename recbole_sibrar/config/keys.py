@@ -22,7 +22,9 @@ Effect = Literal["data", "model", "none"]
 """``data``: batches and results depend on the key; ``model``: results do, but no batch; ``none``:
 no result does."""
 
-_SAMPLING = ("SiBraR", "MuBraR")
+SAMPLING_MODELS = ("SiBraR", "MuBraR")
+"""Our models that draw modalities in training."""
+
 _NETWORKS = tuple(model for model in MODELS if model != "VBPR")
 _CONTRASTING = ("SiBraR", "MuBraR", "CLCRec")
 _WITH_VECTORS = tuple(model for model in OWN_MODELS if model != "GenreAffinity")
@@ -96,14 +98,16 @@ KEYS: tuple[Key, ...] = (
         "normalize_vectors", values.by_field_value("none", "none", "l2", "standard"), _WITH_VECTORS
     ),
     _encoder("projection_hidden_sizes", values.sizes_value, _NETWORKS),
-    _encoder("projection_kernel", values.by_field_value("none", "none", "exponential"), _SAMPLING),
-    _encoder("label_pooling", values.word_or_default("mean", "root"), _SAMPLING),
-    _encoder("projection_activation", values.choice_value(*values.ACTIVATIONS), _SAMPLING),
-    _encoder("normalize_interactions", values.flag_value, _SAMPLING),
+    _encoder(
+        "projection_kernel", values.by_field_value("none", "none", "exponential"), SAMPLING_MODELS
+    ),
+    _encoder("label_pooling", values.word_or_default("mean", "root"), SAMPLING_MODELS),
+    _encoder("projection_activation", values.choice_value(*values.ACTIVATIONS), SAMPLING_MODELS),
+    _encoder("normalize_interactions", values.flag_value, SAMPLING_MODELS),
     _encoder(
         "interaction_dropout_prob",
         values.number_or_default(0.0, values.probability_value),
-        _SAMPLING,
+        SAMPLING_MODELS,
     ),
     _encoder("normalize_branch_input", values.flag_value, _NETWORKS),
     _encoder("branch_hidden_sizes", values.sizes_value, _NETWORKS),
@@ -111,14 +115,14 @@ KEYS: tuple[Key, ...] = (
     _encoder("dropout_prob", values.probability_value, _NETWORKS),
     _encoder("activation", values.choice_value(*values.ACTIVATIONS), _NETWORKS),
     _encoder("output_activation", values.flag_value, _NETWORKS),
-    _encoder("matmul_precision", values.word_or_default("highest", "medium"), _SAMPLING),
+    _encoder("matmul_precision", values.word_or_default("highest", "medium"), SAMPLING_MODELS),
     _encoder("branch_budget", values.word_or_default("per_modality", "total"), ("MuBraR",)),
-    _encoder("aggregation", values.choice_value("mean", "max", "sum"), _SAMPLING),
-    _encoder("modality_sampling", values.flag_value, _SAMPLING),
-    _encoder("drawn_modalities", values.word_or_default("fewest", "any"), _SAMPLING),
-    _encoder("drawn_per", values.word_or_default("occurrence", "entity"), _SAMPLING),
-    _encoder("contrastive", values.choice_value("none", "pairwise", "central"), _SAMPLING),
-    _encoder("central_modality", values.optional_name_value, _SAMPLING),
+    _encoder("aggregation", values.choice_value("mean", "max", "sum"), SAMPLING_MODELS),
+    _encoder("modality_sampling", values.flag_value, SAMPLING_MODELS),
+    _encoder("drawn_modalities", values.word_or_default("fewest", "any"), SAMPLING_MODELS),
+    _encoder("drawn_per", values.word_or_default("occurrence", "entity"), SAMPLING_MODELS),
+    _encoder("contrastive", values.choice_value("none", "pairwise", "central"), SAMPLING_MODELS),
+    _encoder("central_modality", values.optional_name_value, SAMPLING_MODELS),
     _encoder("contrastive_scope", values.choice_value("sample", "batch"), _CONTRASTING),
     _encoder("contrastive_weight", values.weight_value, _CONTRASTING),
     _encoder("temperature", values.positive_value, _CONTRASTING),
@@ -126,28 +130,36 @@ KEYS: tuple[Key, ...] = (
     _model("embedding_size", values.size_value),
     # each model has losses of its own
     _model("loss_type", None),
-    _model("negatives", values.word_or_default("per_positive", "shared", "all"), *_SAMPLING),
-    _model("targets", values.word_or_default("positive", "history"), *_SAMPLING),
-    _model("new_item_share", values.number_or_default(0.0, values.probability_value), *_SAMPLING),
-    _model("score_scale", values.number_or_default(1.0, values.positive_value), *_SAMPLING),
-    _model("ema_decay", values.number_or_default(0.0, values.probability_value), *_SAMPLING),
+    _model("negatives", values.word_or_default("per_positive", "shared", "all"), *SAMPLING_MODELS),
+    _model("targets", values.word_or_default("positive", "history"), *SAMPLING_MODELS),
     _model(
-        "distillation_weight", values.number_or_default(0.0, values.up_to_one_value), *_SAMPLING
+        "new_item_share", values.number_or_default(0.0, values.probability_value), *SAMPLING_MODELS
+    ),
+    _model("score_scale", values.number_or_default(1.0, values.positive_value), *SAMPLING_MODELS),
+    _model("ema_decay", values.number_or_default(0.0, values.probability_value), *SAMPLING_MODELS),
+    _model(
+        "distillation_weight",
+        values.number_or_default(0.0, values.up_to_one_value),
+        *SAMPLING_MODELS,
     ),
     _model(
         "distillation_temperature",
         values.number_or_default(0.05, values.positive_value),
-        *_SAMPLING,
+        *SAMPLING_MODELS,
     ),
-    _model("distillation_l2", values.number_or_default(300.0, values.positive_value), *_SAMPLING),
-    _model("warm_start", values.word_or_default("none", "ease"), *_SAMPLING),
-    _model("warm_start_l2", values.optional(values.positive_value), *_SAMPLING),
-    _model("warm_start_ridge", values.optional(values.positive_value), *_SAMPLING),
-    _model("warm_start_weights", values.optional(values.weight_by_field_value), *_SAMPLING),
-    _model("warm_start_popularity", values.optional(values.weight_value), *_SAMPLING),
-    _model("warm_start_rarity", values.optional(values.weight_value), *_SAMPLING),
     _model(
-        "warm_start_new_items", values.number_or_default(1.0, values.positive_value), *_SAMPLING
+        "distillation_l2", values.number_or_default(300.0, values.positive_value), *SAMPLING_MODELS
+    ),
+    _model("warm_start", values.word_or_default("none", "ease"), *SAMPLING_MODELS),
+    _model("warm_start_l2", values.optional(values.positive_value), *SAMPLING_MODELS),
+    _model("warm_start_ridge", values.optional(values.positive_value), *SAMPLING_MODELS),
+    _model("warm_start_weights", values.optional(values.weight_by_field_value), *SAMPLING_MODELS),
+    _model("warm_start_popularity", values.optional(values.weight_value), *SAMPLING_MODELS),
+    _model("warm_start_rarity", values.optional(values.weight_value), *SAMPLING_MODELS),
+    _model(
+        "warm_start_new_items",
+        values.number_or_default(1.0, values.positive_value),
+        *SAMPLING_MODELS,
     ),
     _model("preference_size", values.size_value, "DropoutNet", "Heater", "ALDI"),
     _model("preference_dropout_prob", values.probability_value, "DropoutNet", "Heater"),

@@ -78,16 +78,26 @@ class MultimodalTrainDataLoader(TrainDataLoader):
             return super().collate_fn(index)
 
 
+_BITS = np.random.MT19937(0)
+"""Generator of the streams of :func:`numpy_stream`, seeded anew for each."""
+
+
 @contextmanager
 def numpy_stream(*key: int) -> Iterator[None]:
-    """Give NumPy's global generator a state of its own within a ``with`` block."""
-    # RecBole's samplers draw from the global generator
-    state = np.random.get_state()
-    np.random.seed(np.random.SeedSequence(key).generate_state(4))
+    """Give NumPy's global generator a stream of its own within a ``with`` block.
+
+    Its numbers are those after ``np.random.seed``. Afterwards the outer stream goes on, but for a
+    second normal number that it may have kept. Blocks cannot lie in each other.
+    """
+    # RecBole's samplers draw from the global generator. Another one takes its place, as two copies
+    # of the state would take five times as long.
+    np.random.RandomState(_BITS).seed(np.random.SeedSequence(key).generate_state(4))
+    outer = np.random.get_bit_generator()
+    np.random.set_bit_generator(_BITS)
     try:
         yield
     finally:
-        np.random.set_state(state)
+        np.random.set_bit_generator(outer)
 
 
 def collate_full_sort(

@@ -167,7 +167,10 @@ def interactions_table(dataset: MultimodalDataset, side: Side) -> ModalityTable:
     columns = np.asarray(dataset.inter_feat[dataset.id_field(other)])
 
     known = (rows < dataset.n_known(side)) & (columns < dataset.n_known(other))
-    ones = np.ones(int(known.sum()), dtype=np.float32)
+    # without copies where all are known: the rows of large data are gigabytes
+    if not known.all():
+        rows, columns = rows[known], columns[known]
+    ones = np.ones(len(rows), dtype=np.int8)
     shape = (dataset.num(dataset.id_field(side)), dataset.n_known(other))
-    matrix = csr_matrix((ones, (rows[known], columns[known])), shape=shape)
+    matrix = csr_matrix((ones, (rows, columns)), shape=shape)
     return bag_table(INTERACTIONS, ModalityKind.INTERACTIONS, matrix)

@@ -15,10 +15,7 @@ from recbole_sibrar.model.concatenation import CollaborativeContentEncoder
 from recbole_sibrar.model.multimodal import MultimodalRecommender
 from recbole_sibrar.names import Side
 
-__all__ = ["WHICH", "ModalityEmbeddings", "chosen_modalities", "modality_embeddings"]
-
-WHICH = ("all", "train", "new")
-"""Choices of entities: all, with training interactions, without."""
+__all__ = ["ModalityEmbeddings", "chosen_modalities", "modality_embeddings"]
 
 
 @dataclass(frozen=True)
@@ -89,7 +86,7 @@ def modality_embeddings(
         model: The model, in either mode; it is encoded in evaluation mode.
         side: Side of the modalities.
         modalities: Names; None for the evaluated ones.
-        which: One of :data:`WHICH`.
+        which: One of :data:`~recbole_sibrar.names.WHICH`.
 
     Returns:
         Cells of the entities with any of the modalities, and of the modalities of any of the

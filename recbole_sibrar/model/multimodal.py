@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from functools import partial
 from typing import Any, ClassVar
 
 import torch
@@ -43,9 +42,9 @@ from recbole_sibrar.model.training import (
     constant_loss,
     forget_after_loading,
     in_random_sets,
+    make_start,
     pad_before_loading,
     shared_softmax_loss,
-    start_from_closed_form,
 )
 from recbole_sibrar.names import ID, INTERACTIONS, SIDES, Side
 from recbole_sibrar.parallel.synchronization import Ranks
@@ -110,7 +109,7 @@ class MultimodalRecommender(GeneralRecommender):
         share = 0.0 if self.learning_rate == 0 else settings.new_item_share
         check_new_items(self.user_encoder, self.item_encoder, share)
         users = tables["user"][INTERACTIONS]
-        self.set_start = partial(start_from_closed_form, encoders, users, settings, config["seed"])
+        self.set_start = make_start(encoders, users, settings, config["seed"])
         # the checkpoint of a resumed run has other weights; without one, its training sets them
         if not config["resume"]:
             self.set_start()

@@ -12,7 +12,8 @@ from recbole_sibrar.config import check_keys
 from recbole_sibrar.config.choices import keys_of_recbole
 from recbole_sibrar.config.dictionaries import check_dictionaries, with_defaults
 from recbole_sibrar.config.evaluation import following_valid_metric
-from recbole_sibrar.config.keys import keys_of_baseline
+from recbole_sibrar.config.idle_keys import idle_keys
+from recbole_sibrar.config.keys import SAMPLING_MODELS, keys_of_baseline
 from recbole_sibrar.config.recbole_values import check_dataset_name, check_values
 from recbole_sibrar.config.values import refuse
 from recbole_sibrar.model.baselines.base import ContentBaseline
@@ -74,6 +75,9 @@ def unread_keys(config: Config, known: set[str], general: Mapping[str, Any]) -> 
     module = config.model_class.__module__
     if not module.startswith((_OF_RECBOLE, "recbole_sibrar.")):
         warnings = {}
+
+    if config.model in SAMPLING_MODELS:
+        warnings |= idle_keys(config, given, config.internal_config_dict)
 
     for key in _OF_TABLES:
         if key in given and not ours:

@@ -39,6 +39,11 @@ _PACKAGES = frozenset(
         "quick_start.group",
         "quick_start.run",
         "report",
+        "studies",
+        "studies.gap",
+        "studies.incomplete",
+        "studies.missing",
+        "studies.significance",
         "trainer",
     }
 )
@@ -70,6 +75,10 @@ _LIGHT_PARTS = frozenset(
         "quick_start.group.variants",
         "quick_start.run.child_process",
         "quick_start.run.process_options",
+        "studies.gap.options",
+        "studies.incomplete.settings",
+        "studies.missing.options",
+        "studies.options",
         # encoders of a trained model, which serving uses without RecBole
         "model.branches",
         "model.concatenation",

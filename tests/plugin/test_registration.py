@@ -104,6 +104,11 @@ def test_ray_is_imported_when_it_is_used() -> None:
         "main(['prepare', 'generic', '--outptu', 'x'])",
         "main(['significance', 'a'])",
         "main(['gap'])",
+        "main(['gap', 'x.pth', '--items=nwe'])",
+        "main(['missing', 'x.pth', '--rates=2'])",
+        "main(['incomplete', '--dataset=ml-100k', '--rates=1'])",
+        "main(['incomplete', '--dataset=ml-100k', '--imputations=median'])",
+        "main(['incomplete', '--dataset=ml-100k', '--model_list=SiBrar'])",
     ],
 )
 def test_help_and_wrong_options_are_light(arguments: str) -> None:

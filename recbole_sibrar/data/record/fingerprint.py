@@ -110,10 +110,11 @@ def fingerprint(hashes: Hashes) -> int:
 
 def _mixed(numbers: Hashes) -> Hashes:
     """Spread numbers over all 64 bits."""
-    # the last steps of SplitMix64 (Steele et al., OOPSLA 2014)
+    # the last steps of SplitMix64 (Steele et al., OOPSLA 2014), for as many as fit a cache
     mixed = numbers + _GOLDEN
-    for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB)):
-        mixed ^= mixed >> np.uint64(shift)
-        mixed *= np.uint64(factor)
-    mixed ^= mixed >> np.uint64(31)
+    for part in np.array_split(mixed, (len(mixed) >> 15) + 1):
+        for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB)):
+            part ^= part >> np.uint64(shift)
+            part *= np.uint64(factor)
+        part ^= part >> np.uint64(31)
     return mixed

@@ -13,7 +13,7 @@ from recbole_sibrar.model.training.reloading import (
     weights_follow,
 )
 from recbole_sibrar.model.training.teacher import Teacher
-from recbole_sibrar.model.training.warm_start import constant_loss, start_from_closed_form
+from recbole_sibrar.model.training.warm_start import constant_loss, make_start
 
 __all__ = [
     "SharedCandidates",
@@ -24,8 +24,8 @@ __all__ = [
     "constant_loss",
     "forget_after_loading",
     "in_random_sets",
+    "make_start",
     "pad_before_loading",
     "shared_softmax_loss",
-    "start_from_closed_form",
     "weights_follow",
 ]

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
 from logging import getLogger
 
 import numpy as np
@@ -51,6 +52,25 @@ new user."""
 
 _BEFORE = ClosedForm(l2=500.0, ridge=1.0, popularity=0.2, weights=())
 """Numbers before a choice."""
+
+
+def make_start(
+    encoders: Mapping[Side, EntityEncoder],
+    users: ModalityTable,
+    settings: RecommenderConfig,
+    seed: int,
+) -> Callable[[], None]:
+    """Make the function that sets the first weights; see :func:`start_from_closed_form`.
+
+    Without a closed form it does nothing, and does not keep the interactions in memory.
+    """
+    if settings.warm_start == "none":
+        return _keep_weights
+    return partial(start_from_closed_form, encoders, users, settings, seed)
+
+
+def _keep_weights() -> None:
+    """Leave the weights as they are."""
 
 
 @torch.no_grad()

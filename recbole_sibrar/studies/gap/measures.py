@@ -17,15 +17,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from recbole_sibrar.studies.gap.classifier import predict_modalities
+from recbole_sibrar.studies.gap.options import MAX_ITEMS
 from recbole_sibrar.studies.gap.values import CUTOFFS, values_of_queries
 
-__all__ = ["COLUMNS", "MAX_ITEMS", "RESAMPLES", "measure_gap", "sample_size"]
+__all__ = ["COLUMNS", "RESAMPLES", "measure_gap", "sample_size"]
 
 COLUMNS = ("first", "second", "measure", "value", "low", "high")
 """Columns of the table of :func:`measure_gap`."""
-
-MAX_ITEMS = 4000
-"""Largest number of items for exact measures; of more, a sample is compared with all others."""
 
 RESAMPLES = 1000
 """Bootstrap samples of an interval; its ends are the 2.5th and the 97.5th percentile."""

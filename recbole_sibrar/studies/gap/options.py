@@ -9,12 +9,20 @@ from typing import cast
 
 from recbole_sibrar.config import ConfigError, listed, refuse
 from recbole_sibrar.config.values import optional_names_value
-from recbole_sibrar.evaluator.embeddings import WHICH
-from recbole_sibrar.names import Side
-from recbole_sibrar.studies.gap.measures import MAX_ITEMS
+from recbole_sibrar.names import WHICH, Side
 from recbole_sibrar.studies.options import read_side
 
-__all__ = ["PROJECTIONS", "Options", "check_projection", "read_options", "split_name"]
+__all__ = [
+    "MAX_ITEMS",
+    "PROJECTIONS",
+    "Options",
+    "check_projection",
+    "read_options",
+    "split_name",
+]
+
+MAX_ITEMS = 4000
+"""Largest number of items for exact measures; of more, a sample is compared with all others."""
 
 PROJECTIONS = ("pca", "tsne", "umap")
 """Methods of projection into two dimensions; UMAP needs the optional package umap-learn."""

@@ -22,8 +22,6 @@ from recbole_sibrar.studies.gap.measures import measure_gap
 from recbole_sibrar.studies.gap.options import (
     PROJECTIONS,
     Options,
-    check_projection,
-    read_options,
     split_name,
 )
 from recbole_sibrar.studies.gap.series import SERIES_COLUMNS, read_series
@@ -33,10 +31,8 @@ __all__ = [
     "SERIES_COLUMNS",
     "Measured",
     "Options",
-    "check_projection",
     "measure",
     "measure_checkpoint",
-    "read_options",
     "read_series",
     "run",
     "write",

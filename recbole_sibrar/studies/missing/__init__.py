@@ -4,12 +4,13 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from recbole_sibrar.studies.missing.measures import Plan, Study
+    from recbole_sibrar.studies.missing.measures import Study
+    from recbole_sibrar.studies.missing.options import Plan
 
 __all__ = ["Plan", "Study"]
 
 _MODULES = {
-    "Plan": "measures",
+    "Plan": "options",
     "Study": "measures",
 }
 """Public name -> its module, imported at the first use to keep the start of commands short."""

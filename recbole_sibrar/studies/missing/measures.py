@@ -24,8 +24,8 @@ from tqdm import tqdm
 
 from recbole_sibrar.config import nearest, refuse
 from recbole_sibrar.model.multimodal import MultimodalRecommender
-from recbole_sibrar.names import Side
 from recbole_sibrar.protocols import ConfigLike, FullConfig, LoaderLike
+from recbole_sibrar.studies.missing.options import Plan
 
 __all__ = [
     "COLUMNS",
@@ -55,20 +55,6 @@ COLUMNS = (
     "share_missing",
 )
 """Columns of the study's table before the metrics."""
-
-
-@dataclass(frozen=True)
-class Plan:
-    """Hidden values of a study."""
-
-    side: Side = "item"
-    """Side of the hidden values."""
-    modalities: tuple[str, ...] | None = None
-    """Modalities with lost values and in subsets; None for all evaluated ones."""
-    rates: tuple[float, ...] = (0.0, 0.25, 0.5, 0.75, 1.0)
-    """Probabilities, from 0 to 1, of the loss of an available value."""
-    n_seeds: int = 5
-    """Draws of the lost values at each rate between 0 and 1."""
 
 
 @dataclass(frozen=True)

@@ -8,35 +8,13 @@ import pandas as pd
 import recbole.quick_start
 
 from recbole_sibrar.config import listed, refuse
-from recbole_sibrar.config.choices import RATES
 from recbole_sibrar.studies.checkpoints import checkpoint_errors, quiet, with_modalities
 from recbole_sibrar.studies.files import write_table
-from recbole_sibrar.studies.missing.measures import COLUMNS, Plan, Study
+from recbole_sibrar.studies.missing.measures import COLUMNS, Study
+from recbole_sibrar.studies.missing.options import Plan, read_plan
 from recbole_sibrar.studies.missing.tables import table
-from recbole_sibrar.studies.options import read_names, read_rate, read_side, split_names
 
 __all__ = ["read_plan", "run", "table", "write_table"]
-
-
-def read_plan(side: str, modalities: str | None, rates: str, seeds: str) -> Plan:
-    """Read the options of the command.
-
-    Args:
-        side: ``item`` or ``user``.
-        modalities: Names separated by commas; None for all.
-        rates: Numbers from 0 to 1, separated by commas.
-        seeds: A positive integer.
-
-    Raises:
-        ConfigError: An option has a value that is not allowed.
-    """
-    whose = read_side(side)
-    names = None if modalities is None else read_names("--modalities", modalities, "text,class")
-    if not seeds.isascii() or not seeds.isdigit() or int(seeds) < 1:
-        refuse("--seeds", seeds, "a positive integer, the number of seeds")
-
-    numbers = [read_rate(rate, True, RATES) for rate in split_names(rates)]
-    return Plan(whose, names, tuple(numbers), int(seeds))
 
 
 def run(
