@@ -32,6 +32,7 @@ _OPTIONS = (
     "warm_start_weights",
     "warm_start_popularity",
     "warm_start_rarity",
+    "warm_start_new_items",
 )
 """Keys of the recommendation loss that only some models have."""
 
@@ -151,6 +152,8 @@ class RecommenderConfig:
     """Weight of the logarithm of an item's popularity in the scores of the start."""
     warm_start_rarity: float | None
     """Power of the weight of rare labels in the similarities of the closed form."""
+    warm_start_new_items: float
+    """Factor of the scores of new items in the closed form."""
 
 
 def encoder_config(

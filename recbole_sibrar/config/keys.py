@@ -156,6 +156,11 @@ KEYS: tuple[Key, ...] = (
     _model("warm_start_weights", values.optional(values.weight_by_field_value), *SAMPLING_MODELS),
     _model("warm_start_popularity", values.optional(values.weight_value), *SAMPLING_MODELS),
     _model("warm_start_rarity", values.optional(values.weight_value), *SAMPLING_MODELS),
+    _model(
+        "warm_start_new_items",
+        values.number_or_default(1.0, values.positive_value),
+        *SAMPLING_MODELS,
+    ),
     _model("preference_size", values.size_value, "DropoutNet", "Heater", "ALDI"),
     _model("preference_dropout_prob", values.probability_value, "DropoutNet", "Heater"),
     _model("similarity_weight", values.weight_value, "Heater"),

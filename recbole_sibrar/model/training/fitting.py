@@ -41,6 +41,9 @@ class Penalty:
     """The penalty; None for the one with the least error when an entity is predicted from the others."""
     weights: Mapping[str, float]
     """Name of a field -> its weight; others have 1."""
+    factor: float = 1.0
+    """Factor of what the content predicts; under ``aggregation: sum``, where the interactions of known entities make up
+    for it."""
 
     def kernel(self, kernels: Iterable[tuple[str, NDArray[np.float32]]], n: int) -> Tensor:
         """Add the weighted similarities of fields, one after the other, to a float64 ``[n, n]``."""
@@ -67,6 +70,7 @@ def set_content(
 
     With ``aggregation: sum``, the projection of m gives :math:`w_m k_m(v, known) A`. The constant is left out, as it
     changes no ranking, and a missing field then leaves the others as they are. The interactions are fitted to the rest.
+    A factor of the predictions, :math:`f w_m k_m(v, known) A`, moves new entities alone.
 
     Args:
         encoder: Encoder with linear projections.
@@ -155,8 +159,10 @@ def _fit(
                 layer.own[places[has_value]] = own.to(layer.own)
         else:
             solved = torch.from_numpy(_inputs(encoder, m, known).T @ solution.numpy())
-        _set_weights(layer, (1 if is_sum else len(group)) * weight * solved, mean * (not is_sum))
-    return ridge * solution
+        scale = (numbers.factor if is_sum else len(group)) * weight
+        _set_weights(layer, scale * solved, mean * (not is_sum))
+    rest = ridge * solution
+    return rest - (numbers.factor - 1) * (centred - rest)
 
 
 def _fit_interactions(

@@ -98,6 +98,7 @@ def start_from_closed_form(
     for encoder in encoders.values():
         _check_linear(encoder)
     _check_weights(encoders, settings)
+    _check_factor(encoders["item"], settings)
     items, users_of = encoders["item"], encoders["user"]
     matrix = training_matrix(users, items.n_entities)
     known: dict[Side, Tensor] = {
@@ -137,6 +138,8 @@ def start_from_closed_form(
         chosen = numbers[side]
         if chosen is not None and chosen.weights:
             penalty = Penalty(chosen.ridge, {**given, **dict(chosen.weights)})
+        if side == "item":
+            penalty = replace(penalty, factor=settings.warm_start_new_items)
         set_content(
             encoder,
             known[side],
@@ -154,10 +157,13 @@ def start_from_closed_form(
 def _exact_ridge(settings: RecommenderConfig, of_items: ClosedForm | None) -> float | None:
     """Return the penalty of the regressions of items without numbers of their own; None to choose it.
 
-    Where new users get known items, nothing is predicted of other items: the best fit is the best model.
+    Where new users get known items, nothing is predicted of other items: the best fit is the best model. With a factor
+    of new items, the interactions of known ones have to make up for it.
     """
-    if settings.warm_start_ridge is not None or of_items is not None:
+    if settings.warm_start_ridge is not None:
         return settings.warm_start_ridge
+    if of_items is not None and settings.warm_start_new_items == 1:
+        return None
     return min(PENALTIES)
 
 
@@ -318,6 +324,14 @@ def _check_weights(encoders: Mapping[Side, EntityEncoder], settings: Recommender
         refuse(
             "warm_start_rarity", rarity, "0 without token_seq fields and item_label_pooling: root"
         )
+
+
+def _check_factor(items: EntityEncoder, settings: RecommenderConfig) -> None:
+    """Refuse a factor of new items that the interactions of known ones cannot make up for."""
+    aggregation = items.config.aggregation
+    if settings.warm_start_new_items != 1 and aggregation != "sum":
+        found = f"1 with item_aggregation: {aggregation}; others need item_aggregation: sum"
+        refuse("warm_start_new_items", settings.warm_start_new_items, found)
 
 
 def _check_linear(encoder: EntityEncoder) -> None:

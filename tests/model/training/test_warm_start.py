@@ -11,6 +11,7 @@ import torch
 import yaml
 from scipy.stats import norm
 from sklearn.kernel_ridge import KernelRidge
+from sklearn.linear_model import Ridge
 from sklearn.metrics.pairwise import cosine_similarity
 
 from recbole_sibrar.config import ConfigError
@@ -213,6 +214,30 @@ def test_sum_adds_the_rest_of_interactions(data: ExampleData) -> None:
     assert found == pytest.approx(expected, abs=1e-2)
 
 
+def test_factor_of_new_items(data: ExampleData) -> None:
+    keys = {**START, **PLAIN, "item_aggregation": "sum"}
+    content = []
+    for factor in (1.0, 3.0):
+        config = data.config("SiBraR", **keys, warm_start_new_items=factor)
+        model = SiBraR(config, data).eval()
+        users = model.encode_users()
+        content.append((users @ model.encode_items(modalities=["text"]).t()).detach().numpy()[1:])
+    assert content[1] == pytest.approx(3 * content[0], abs=1e-4)
+
+    # the interactions of known items are fitted to what is left of their scores
+    matrix = data.matrix[1:, 1:NEW].astype(float)
+    expected = start_scores(matrix)
+    expected -= expected.mean(1, keepdims=True)
+    rest = (expected - content[1][:, ITEMS]).T
+    inputs = (matrix / np.sqrt(matrix.sum(0))).T
+    fitted = Ridge(alpha=RIDGE, fit_intercept=False).fit(inputs, rest - rest.mean(0))
+    found = (users @ model.encode_items().t()).detach().numpy()[1:]
+    assert found[:, ITEMS] == pytest.approx(
+        content[1][:, ITEMS] + fitted.predict(inputs).T, abs=1e-3
+    )
+    assert found[:, NEW] == pytest.approx(content[1][:, NEW], abs=1e-4)
+
+
 def test_labels_by_root(make: Make, world: Any) -> None:
     layer = make(label_pooling="root", item_modalities=["labels"]).item_encoder.projections[0][0]
     with torch.no_grad():
@@ -307,6 +332,10 @@ def test_free_embeddings_of_all_users(
         (
             {**START, "modality_size": 5, "warm_start_weights": {"txet": 2}},
             "warm_start_weights: found 'txet', allowed is any of .*did you mean 'text'",
+        ),
+        (
+            {**START, "modality_size": 5, "warm_start_new_items": 2},
+            "warm_start_new_items: found 2.0, allowed is 1 with item_aggregation: mean",
         ),
     ],
 )
