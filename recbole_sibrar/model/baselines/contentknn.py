@@ -87,7 +87,8 @@ class ContentKNN(ContentBaseline):
             Similarities, sparse ``[n_entities, n_entities]``; rows of other entities are empty.
         """
         kernel = self.kernel(side)
-        known = self.known(side)
+        # Of equal similarities, random ones count: the first in a file, such as the oldest users, are unlike others.
+        known = np.random.default_rng(self.seed).permutation(self.known(side))
         total = sum(kernel.weights) or 1.0
         k = min(self.n_neighbors, len(known))
         n_rows = max(_SIMILARITIES // len(known), 1)

@@ -58,6 +58,19 @@ def test_equal_neighbors() -> None:
         assert most_similar(similarities, k).tolist() == expected.tolist()
 
 
+def test_ties_follow_the_seed(build: Build, item_content: Content) -> None:
+    # items with one category are alike: which of them counts is a draw, and no matter of the file's order
+    groups = item_content["group"]
+    keys = {"k": 1, "item_modalities": ["group"], "user_modalities": ["age"]}
+    found = [build(ContentKNN, **keys, seed=seed).neighbors.T.tocsr() for seed in range(40)]
+    for item in range(1, 7):
+        alike = {other for other in range(1, 7) if other != item and groups[item] @ groups[other]}
+        drawn = {int(matrix[item].indices[0]) for matrix in found if matrix[item].data.any()}
+        assert drawn == alike
+    again = build(ContentKNN, **keys, seed=3).neighbors.T.tocsr()
+    assert (again != found[3]).nnz == 0
+
+
 def test_item_without_content(build: Build) -> None:
     assert not build(ContentKNN).score(np.arange(7))[:, 8].any()
 
