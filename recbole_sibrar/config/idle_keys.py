@@ -34,6 +34,7 @@ _NEEDS: dict[str, _Need] = {
     "warm_start_weights": _START,
     "warm_start_popularity": _START,
     "warm_start_rarity": _START,
+    "warm_start_new_items": _START,
     "drawn_modalities": _SAMPLING,
     "drawn_per": _SAMPLING,
     "contrastive_scope": _CONTRAST,
