@@ -19,6 +19,7 @@ from recbole_sibrar.checkpoint_loading import load_checkpoint
 from recbole_sibrar.errors import CheckpointError
 from recbole_sibrar.studies.gap import study as gap
 from recbole_sibrar.studies.missing import study as missing
+from recbole_sibrar.studies.missing.options import read_plan
 
 Build = Callable[..., tuple[Any, ...]]
 
@@ -285,7 +286,7 @@ def test_the_commands_say_it(make_model: Build, tiny_folder: Path) -> None:
     file = train(make_model)
     append(tiny_folder, "item", *NEW_ITEMS)
     said: list[str] = []
-    missing.run([file], missing.read_plan("item", "text", "1", "1"), None, said.append)
+    missing.run([file], read_plan("item", "text", "1", "1"), None, said.append)
     gap.run([file], gap.Options(), said.append)
     assert sum("4 new items (new1, new2, twin, ...)" in text for text in said) == 2
 

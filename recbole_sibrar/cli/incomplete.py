@@ -107,12 +107,11 @@ def run(args: argparse.Namespace) -> int:
     from recbole_sibrar.quick_start.group import execution, planning
 
     output = Path(options.output)
-    overrides = shared.parse_overrides(args.keys)
     runs = planning.plan(
         variants,
-        chosen("dataset", args, overrides, given.of_files),
+        chosen("dataset", args, given.overrides, given.of_files),
         given.files,
-        dict(overrides),
+        dict(given.overrides),
         functools.partial(parse_seeds, options.seeds),
         output,
         note,

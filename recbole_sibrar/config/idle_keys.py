@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
-from recbole_sibrar.names import SIDES
+from recbole_sibrar.config.encoder import has_key
+from recbole_sibrar.names import SIDES, Side
 from recbole_sibrar.protocols import ConfigLike
 
 
@@ -78,16 +79,15 @@ above 0"}
     return warnings
 
 
-def _parts(key: str) -> tuple[str, str]:
-    """Divide a key into the prefix of its side, which may be empty, and its name."""
+def _parts(key: str) -> tuple[Side | None, str]:
+    """Divide a key into its side, None for both, and its name."""
     for side in SIDES:
         if key.startswith(f"{side}_"):
             return side, key.removeprefix(f"{side}_")
-    return "", key
+    return None, key
 
 
-def _values(config: ConfigLike, side: str, name: str) -> Iterator[Any]:
+def _values(config: ConfigLike, side: Side | None, name: str) -> Iterator[Any]:
     """Yield the values of a key for a side, or for both."""
     for each in (side,) if side else SIDES:
-        own = config[f"{each}_{name}"]
-        yield config[name] if own is None else own
+        yield config[f"{each}_{name}" if has_key(config, each, name) else name]

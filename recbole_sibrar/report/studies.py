@@ -18,6 +18,7 @@ from recbole_sibrar.studies.files import write_table
 from recbole_sibrar.studies.gap import measures as modality_gap
 from recbole_sibrar.studies.missing import measures as missing_modality
 from recbole_sibrar.studies.missing import study as missing
+from recbole_sibrar.studies.missing.options import read_plan
 
 MISSING = ("missing/missing.csv", "missing.csv")
 """Paths of the table of ``recbole-sibrar missing``; a new one gets the first path."""
@@ -53,7 +54,7 @@ def missing_study(
         checkpoints = _checkpoints(data, "--missing")
         # Before the evaluation, which takes long, and would be lost without a place.
         path = _new(data, MISSING, "--missing")
-        plan = missing.read_plan("item", None, RATES, "5")
+        plan = read_plan("item", None, RATES, "5")
         frame, _ = missing.run(checkpoints, plan, None, tqdm.write, data_path)
         write_table(frame, path)
     return None if path is None else _read(path, data, missing_modality.COLUMNS)

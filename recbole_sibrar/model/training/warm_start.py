@@ -80,7 +80,7 @@ def start_from_closed_form(
     settings: RecommenderConfig,
     seed: int,
 ) -> None:
-    """Set the weights of both encoders to those of the closed form, if the configuration asks for it.
+    """Set the weights of both encoders to those of the closed form.
 
     Args:
         encoders: Encoder of each side; the branches and projections are linear.
@@ -92,7 +92,7 @@ def start_from_closed_form(
         ConfigError: An encoder is not linear.
     """
     # The closed form of large data takes minutes, and a checkpoint replaces its weights.
-    if settings.warm_start == "none" or do_weights_follow():
+    if do_weights_follow():
         return
 
     for encoder in encoders.values():

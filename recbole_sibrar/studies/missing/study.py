@@ -11,10 +11,10 @@ from recbole_sibrar.config import listed, refuse
 from recbole_sibrar.studies.checkpoints import checkpoint_errors, quiet, with_modalities
 from recbole_sibrar.studies.files import write_table
 from recbole_sibrar.studies.missing.measures import COLUMNS, Study
-from recbole_sibrar.studies.missing.options import Plan, read_plan
+from recbole_sibrar.studies.missing.options import Plan
 from recbole_sibrar.studies.missing.tables import table
 
-__all__ = ["read_plan", "run", "table", "write_table"]
+__all__ = ["run", "table", "write_table"]
 
 
 def run(
