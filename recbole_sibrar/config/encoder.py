@@ -86,8 +86,9 @@ class EncoderConfig:
     """Activation of hidden layers, one of :data:`~recbole_sibrar.config.values.ACTIVATIONS`."""
     output_activation: bool
     """Activation after the last layer of the branch too."""
-    matmul_precision: Literal["highest", "medium"]
-    """Precision of the products of linear layers in training: float32, or factors in bfloat16."""
+    matmul_precision: Literal["auto", "highest", "medium"]
+    """Precision of the products of linear layers in training: float32 by the faster library or by
+    torch's choice, or factors in bfloat16."""
     branch_budget: Literal["per_modality", "total"]
     """Size of several branches: each as configured (``per_modality``), or all together as large as
     one (``total``)."""

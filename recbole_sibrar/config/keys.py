@@ -115,7 +115,9 @@ KEYS: tuple[Key, ...] = (
     _encoder("dropout_prob", values.probability_value, _NETWORKS),
     _encoder("activation", values.choice_value(*values.ACTIVATIONS), _NETWORKS),
     _encoder("output_activation", values.flag_value, _NETWORKS),
-    _encoder("matmul_precision", values.word_or_default("highest", "medium"), SAMPLING_MODELS),
+    _encoder(
+        "matmul_precision", values.word_or_default("auto", "highest", "medium"), SAMPLING_MODELS
+    ),
     _encoder("branch_budget", values.word_or_default("per_modality", "total"), ("MuBraR",)),
     _encoder("aggregation", values.choice_value("mean", "max", "sum"), SAMPLING_MODELS),
     _encoder("modality_sampling", values.flag_value, SAMPLING_MODELS),

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import torch
 from recbole.trainer import Trainer
 from torch import nn
 
+from recbole_sibrar.model.layers.cpu import capabilities
 from recbole_sibrar.model.multimodal import MultimodalRecommender
 from recbole_sibrar.plugin.state import training_state
 
@@ -53,17 +53,14 @@ def fit(original: Callable[..., Any], trainer: Trainer, *args: Any, **kwargs: An
 
 
 def _warn(trainer: Trainer) -> None:
-    # only newer versions of torch tell what the CPU can do
-    capabilities: dict[str, object] = getattr(torch.cpu, "get_capabilities", dict)()
+    known = capabilities()
     layers = [layer for layer in trainer.model.modules() if isinstance(layer, nn.Linear)]
-    slower = slower_in_bfloat16(
-        capabilities, max((layer.out_features for layer in layers), default=0)
-    )
+    slower = slower_in_bfloat16(known, max((layer.out_features for layer in layers), default=0))
 
     said = training_state(trainer).warnings
     if slower and "enable_amp" not in said:
         said.add("enable_amp")
-        reason = "with layers as narrow as these" if capabilities.get("amx_bf16") else "without AMX"
+        reason = "with layers as narrow as these" if known.get("amx_bf16") else "without AMX"
         trainer.logger.warning(
             f"enable_amp: found True on a CPU {reason}, where steps in bfloat16 take about {slower} as long as in "
             "float32; leave it out"

@@ -11,25 +11,41 @@ from torch.nn import functional
 from recbole_sibrar.errors import ConfigError
 from recbole_sibrar.model import MuBraR, SiBraR
 from recbole_sibrar.model.example import ExampleData
+from recbole_sibrar.model.layers import precision
+from recbole_sibrar.model.layers.cpu import capabilities, has_faster_products
 from recbole_sibrar.model.layers.precision import Linear, linear, products_in, set_precision
 
 
-def test_gradients_are_those_of_differences() -> None:
+@pytest.fixture(params=[True, False], ids=["faster by oneDNN", "faster by MKL"])
+def is_faster(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> bool:
+    """Whether ``auto`` takes oneDNN; its blocks are small, so that few rows have some."""
+    faster: bool = request.param
+    monkeypatch.setattr(precision, "_float32_is_faster", lambda: faster)
+    monkeypatch.setattr(precision, "_BLOCK", {"auto": 4, "medium": 4})
+    monkeypatch.setattr(precision, "_FEWEST", 0)
+    return faster
+
+
+@pytest.mark.parametrize("name", ["medium", "auto"])
+def test_gradients_are_those_of_differences(is_faster: bool, name: str) -> None:
     shapes = [(5, 4), (3, 4), (3,)]
     given = [torch.randn(shape, dtype=torch.double, requires_grad=True) for shape in shapes]
-    assert torch.autograd.gradcheck(lambda *args: linear(*args, "medium"), given)
+    assert torch.autograd.gradcheck(lambda *args: linear(*args, name), given)
 
 
-@pytest.mark.parametrize("n", [1, 7, 512, 700])
-def test_highest_equals_autograd(n: int) -> None:
+@pytest.mark.parametrize("n", [0, 1, 4, 7, 128, 700])
+def test_float32_equals_autograd(is_faster: bool, n: int) -> None:
+    if is_faster and not has_faster_products(capabilities()):
+        pytest.skip("the setting for oneDNN may round the factors on this CPU")
+
     found = []
     given = torch.randn(n, 96)
     layer = Linear(96, 80)
     upstream = torch.randn(n, 80)
-    for precision in (None, "highest"):
+    for name in ("highest", "auto"):
         rows = given.clone().requires_grad_()
         layer.zero_grad()
-        result = linear(rows, layer.weight, layer.bias, precision)
+        result = linear(rows, layer.weight, layer.bias, name)
         result.backward(upstream)
         found.append([result, rows.grad, layer.weight.grad, layer.bias.grad])
 
@@ -40,12 +56,22 @@ def test_highest_equals_autograd(n: int) -> None:
 
 
 def test_medium_has_the_digits_of_bfloat16() -> None:
-    rows, weight = torch.randn(300, 256), torch.randn(200, 256)
+    rows, weight = torch.randn(600, 256), torch.randn(200, 256)
     found = linear(rows, weight, torch.zeros(200), "medium").double()
 
     # A factor of bfloat16 has 8 digits: each product is off by 2^-8 at most, their sum by less.
     exact = rows.double() @ weight.double().t()
     bound = 2**-7 * (rows.double().abs() @ weight.double().abs().t())
+    assert bool(((found - exact).abs() <= bound).all())
+
+
+def test_auto_has_the_digits_of_float32() -> None:
+    rows, weight = torch.randn(600, 256), torch.randn(200, 256)
+    found = linear(rows, weight, torch.zeros(200), "auto").double()
+
+    # float32 has 24 digits: 256 additions lose 8 of them at most
+    exact = rows.double() @ weight.double().t()
+    bound = 2**-16 * (rows.double().abs() @ weight.double().abs().t())
     assert bool(((found - exact).abs() <= bound).all())
 
 
@@ -68,8 +94,11 @@ def test_data_without_gradient() -> None:
     assert torch.equal(layer.bias.grad, torch.full((3,), 6.0))
 
 
+@pytest.mark.parametrize("key", ["medium", "auto"])
 @pytest.mark.parametrize("model", [SiBraR, MuBraR])
-def test_key_holds_in_training_alone(model: type[SiBraR], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_key_holds_in_training_alone(
+    is_faster: bool, model: type[SiBraR], key: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     seen = []
 
     def watch(function: Callable[..., torch.Tensor]) -> Callable[..., torch.Tensor]:
@@ -80,11 +109,11 @@ def test_key_holds_in_training_alone(model: type[SiBraR], monkeypatch: pytest.Mo
         return watched
 
     data = ExampleData()
-    made = model(data.config(model.__name__, matmul_precision="medium"), data)
-    for module, name in ((torch, "addmm"), (functional, "linear")):
+    made = model(data.config(model.__name__, matmul_precision=key), data)
+    for module, name in ((torch, "mm"), (functional, "linear")):
         monkeypatch.setattr(module, name, watch(getattr(module, name)))
     sum(made.calculate_loss(data.batch())).backward()
-    assert "medium" in seen
+    assert ("medium" in seen) == (key == "medium" or is_faster)
 
     seen.clear()
     made.eval().encode_items()
