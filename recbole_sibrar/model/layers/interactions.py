@@ -18,6 +18,38 @@ from recbole_sibrar.model.layers.cpu import second_cache
 from recbole_sibrar.model.layers.tables import Table, gather_bags, make_embedding
 
 
+def deal(rows: Tensor, n: int) -> Tensor:
+    """Order rows for ``n`` threads, each of which takes as many consecutive ones.
+
+    Every n-th row from the first on, then every n-th from the second on, and so on. RecBole numbers
+    items as they appear, so that the first ones have most of the interactions.
+
+    Example:
+        >>> deal(torch.arange(5), 2).tolist()
+        [0, 2, 4, 1, 3]
+    """
+    return torch.cat([rows[start::n] for start in range(n)]) if n > 1 else rows
+
+
+def collect(dealt: Tensor, n: int) -> Tensor:
+    """Put the rows of :func:`deal` back in their order.
+
+    Example:
+        >>> collect(torch.tensor([0, 2, 4, 1, 3]), 2).tolist()
+        [0, 1, 2, 3, 4]
+    """
+    if n == 1:
+        return dealt
+
+    rows = torch.empty_like(dealt)
+    start = 0
+    for first in range(n):
+        every_nth = rows[first::n]
+        every_nth.copy_(dealt[start : start + len(every_nth)])
+        start += len(every_nth)
+    return rows
+
+
 @dataclass(frozen=True)
 class Bags:
     """A bag of ids for each of ``n`` entities.
@@ -32,14 +64,23 @@ class Bags:
     """int ``[nnz]``, one bag after the other."""
     offsets: Tensor
     """int ``[n + 1]``: start of each bag, and end of the last."""
+    dealt: int = 1
+    """Number of threads that the bags are dealt to; sums come in the order before."""
 
     COLUMNS: ClassVar[int] = 64
     """Number of columns that a CPU sums at a time for a table larger than its second cache."""
+    MOST: ClassVar[int] = 1 << 17
+    """Number of bags up to which they can be dealt."""
+    UNEVEN: ClassVar[float] = 4 / 3
+    """Work of the busiest thread, beside an even share, from which on they are dealt."""
 
     @classmethod
-    def of(cls, matrix: csr_matrix | csc_matrix) -> Bags:
+    def of(cls, matrix: csr_matrix | csc_matrix, dealt: int = 1) -> Bags:
         """Read the bags of the rows of a CSR matrix, or of the columns of a CSC matrix."""
-        return cls(torch.from_numpy(matrix.indices), torch.from_numpy(matrix.indptr))
+        return cls(torch.from_numpy(matrix.indices), torch.from_numpy(matrix.indptr), dealt)
+
+    def __len__(self) -> int:
+        return len(self.offsets) - 1
 
     def matrix(self, size: int) -> csr_matrix:
         """Make a matrix ``[n, size]`` with a one for each id of each bag; on a CPU.
@@ -50,23 +91,75 @@ class Bags:
             [[1, 0, 1], [0, 1, 0]]
         """
         ones = np.ones(len(self.indices), dtype=np.int8)
-        shape = (len(self.offsets) - 1, size)
+        shape = (len(self), size)
         return csr_matrix((ones, self.indices.numpy(), self.offsets.numpy()), shape=shape)
 
     def narrowed(self) -> Bags:
         """Convert to int32 where that is wide enough: sums take two thirds of the time."""
         if len(self.indices) >= 1 << 31:
             return self
-        return Bags(self.indices.int(), self.offsets.int())
+        return Bags(self.indices.int(), self.offsets.int(), self.dealt)
+
+    def cpu(self) -> Bags:
+        """Copy to the memory of the CPU, where they are not there."""
+        return Bags(self.indices.cpu(), self.offsets.cpu(), self.dealt)
+
+    def place(self, rows: Tensor) -> Tensor:
+        """Find the bags of entities.
+
+        Example:
+            >>> Bags(torch.arange(5), torch.arange(6), dealt=2).place(torch.arange(5)).tolist()
+            [0, 3, 1, 4, 2]
+        """
+        if self.dealt == 1:
+            return rows
+        each, more = divmod(len(self), self.dealt)
+        thread = rows % self.dealt
+        before = torch.div(rows, self.dealt, rounding_mode="floor")
+        return before + thread * each + thread.clamp(max=more)
+
+    def sizes(self, rows: Tensor) -> Tensor:
+        """Count the ids of entities, ``[n]``."""
+        places = self.place(rows)
+        return self.offsets[places + 1] - self.offsets[places]
+
+    def in_order(self, size: int) -> Bags:
+        """Return the bags in the order of the entities."""
+        if self.dealt == 1:
+            return self
+        return Bags.of(self.matrix(size)[self.place(torch.arange(len(self))).numpy()])
+
+    def busiest(self, n: int) -> int:
+        """Count the ids of the busiest of ``n`` threads.
+
+        Example:
+            >>> Bags(torch.tensor([0, 2, 1]), torch.tensor([0, 2, 3])).busiest(2)
+            2
+        """
+        ends = self.offsets[:: max(-(-len(self) // n), 1)]
+        return int(torch.cat([ends, self.offsets[-1:]]).diff().max())
+
+    def balanced(self, size: int, n: int) -> Bags:
+        """Deal the bags to ``n`` threads, if one of them has much more to do than the others.
+
+        Args:
+            size: Number of ids.
+            n: Number of threads.
+        """
+        # Of large tables, sums in another order would be a second copy of theirs.
+        if n == 1 or len(self) > self.MOST or self.busiest(n) * n < self.UNEVEN * len(self.indices):
+            return self
+        return Bags.of(self.matrix(size)[deal(torch.arange(len(self)), n).numpy()], n)
 
     def sum(self, weight: Tensor) -> Tensor:
         """Sum the rows of ``weight`` in each bag, ``[n, out]``."""
         n_columns = self._columns_at_a_time(*weight.shape) if weight.device.type == "cpu" else 0
         if not n_columns:
-            return self._sum(weight)
+            return collect(self._sum(weight), self.dealt)
 
         parts = torch.split(weight, n_columns, dim=1)
-        return torch.cat([self._sum(part.contiguous()) for part in parts], dim=1)
+        sums = torch.cat([self._sum(part.contiguous()) for part in parts], dim=1)
+        return collect(sums, self.dealt)
 
     def _columns_at_a_time(self, n_rows: int, n_columns: int) -> int:
         """Choose the number of columns to sum at a time; 0 for all."""
@@ -98,9 +191,9 @@ class _SumContext(FunctionCtx):
     """Values that the forward pass leaves to the backward pass."""
 
     saved_tensors: tuple[Tensor, ...]
-    n_bags: int
+    bags: Bags
     transposed: Bags
-    chosen: csr_matrix | None
+    copies: bool
 
 
 class _SumOfBags(torch.autograd.Function):
@@ -110,8 +203,8 @@ class _SumOfBags(torch.autograd.Function):
     20 times as long.
     """
 
-    MOST = 3 / 4
-    """Share of the ids up to which a CPU copies the bags of the rows, instead of summing all."""
+    COPY = 40
+    """Number of columns that one thread sums in the time of a copy."""
 
     WIDE = 256
     """Number of columns from which on it also transposes the copies, for the gradient."""
@@ -121,37 +214,41 @@ class _SumOfBags(torch.autograd.Function):
         ctx: _SumContext, weight: Tensor, rows: Tensor, bags: Bags, transposed: Bags
     ) -> Tensor:
         ctx.save_for_backward(rows)
-        ctx.n_bags = len(bags.offsets) - 1
+        ctx.bags = bags
         ctx.transposed = transposed
-        ctx.chosen = None
+        n_threads = torch.get_num_threads()
+        on_cpu = rows.device.type == "cpu"
+        ctx.copies = on_cpu and _reads_few(bags, rows, weight.shape[1], n_threads)
         # Without a gradient of its own, which torch would prepare.
         weight = weight.detach()
-        if not _reads_few(bags, rows):
+        if not ctx.copies:
             return bags.sum(weight)[rows]
 
-        chosen = bags.matrix(len(weight))[rows.numpy()]
-        if weight.shape[1] >= _SumOfBags.WIDE:
-            ctx.chosen = chosen
-        return Bags.of(chosen).sum(weight)
+        places = bags.place(deal(rows, n_threads))
+        chosen = bags.matrix(len(weight))[places.numpy()]
+        return Bags.of(chosen, n_threads).sum(weight)
 
     @staticmethod
     def backward(ctx: _SumContext, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         (gradient,) = gradients
-        if ctx.chosen is not None:
-            return Bags.of(ctx.chosen.tocsc()).sum(gradient), None, None, None
-
         (rows,) = ctx.saved_tensors
-        zeros = gradient.new_zeros((ctx.n_bags, gradient.shape[1]))
+        if ctx.copies and gradient.shape[1] >= _SumOfBags.WIDE:
+            size = len(ctx.transposed)
+            chosen = ctx.bags.matrix(size)[ctx.bags.place(rows).numpy()]
+            by_id = Bags.of(chosen.tocsc()).balanced(len(rows), torch.get_num_threads())
+            return by_id.sum(gradient), None, None, None
+
+        zeros = gradient.new_zeros((len(ctx.bags), gradient.shape[1]))
         by_bag = zeros.index_add_(0, rows, gradient)
         return ctx.transposed.sum(by_bag), None, None, None
 
 
-def _reads_few(bags: Bags, rows: Tensor) -> bool:
-    """Tell if a CPU is faster with copies of the bags of some rows."""
-    if rows.device.type != "cpu":
-        return False
-    n_read = int((bags.offsets[rows + 1] - bags.offsets[rows]).sum())
-    return n_read < _SumOfBags.MOST * len(bags.indices)
+def _reads_few(bags: Bags, rows: Tensor, n_columns: int, n_threads: int) -> bool:
+    """Tell if copies of the bags of some rows take less time than sums of all bags."""
+    n_read = int(bags.sizes(rows).sum())
+    # One thread makes the copies; the threads share the sums.
+    with_copies = n_read * (1 + _SumOfBags.COPY * n_threads / n_columns)
+    return with_copies < n_threads * bags.busiest(n_threads)
 
 
 _sum_of_bags: Callable[[Tensor, Tensor, Bags, Bags], Tensor] = _SumOfBags.apply
@@ -201,33 +298,44 @@ class InteractionsLayer(Table):
 
         # The transposed bags are made once: their sums are the gradient of each step.
         bags = Bags(self.indices, self.offsets).narrowed()
-        for prefix, held in (("", bags), ("transposed_", transpose(bags, table.size).narrowed())):
-            self.register_buffer(f"{prefix}indices", held.indices, persistent=False)
-            self.register_buffer(f"{prefix}offsets", held.offsets, persistent=False)
+        transposed = transpose(bags, table.size)
+        n_threads = torch.get_num_threads()
+        self.dealt: dict[str, int] = {}
+        for prefix, held, size in (("", bags, table.size), ("transposed_", transposed, len(bags))):
+            balanced = held.balanced(size, n_threads).narrowed()
+            self.dealt[prefix] = balanced.dealt
+            self.register_buffer(f"{prefix}indices", balanced.indices, persistent=False)
+            self.register_buffer(f"{prefix}offsets", balanced.offsets, persistent=False)
+
+    def bags(self, prefix: str = "") -> Bags:
+        """Return the bags of the entities, or the ``transposed_`` ones of the ids."""
+        indices, offsets = self.get_buffer(f"{prefix}indices"), self.get_buffer(f"{prefix}offsets")
+        return Bags(indices, offsets, self.dealt[prefix])
 
     def forward(self, rows: Tensor) -> Tensor:
         """Project the interactions of the entities ``rows``."""
-        # All bags are summed for many entities, as that needs no copy of their indices.
-        n_entities = len(self.offsets) - 1
+        bags = self.bags()
         if self.training and (self.dropout_prob or self.hidden is not None):
-            total, sizes = self._sum_some(rows)
-        elif len(rows) < self.FEW * n_entities:
-            total, sizes = self._sum_few(rows)
+            total, sizes = self._sum_some(bags, rows)
+        elif len(rows) < self.FEW * len(bags):
+            total, sizes = self._sum_few(bags, rows)
         else:
-            total, sizes = self._sum_many(rows)
+            # Sum all bags, or copies of those of the entities, then gather the rows.
+            total = _sum_of_bags(self.embedding.weight, rows, bags, self.bags("transposed_"))
+            sizes = bags.sizes(rows)
 
         if self.normalize:
             total = total * sizes.clamp(min=1).to(total.dtype).rsqrt()[:, None]
         return total + self.bias
 
-    def _sum_few(self, rows: Tensor) -> tuple[Tensor, Tensor]:
+    def _sum_few(self, bags: Bags, rows: Tensor) -> tuple[Tensor, Tensor]:
         """Sum the bags of a few entities, ``[n, out]``; returns also their sizes ``[n]``."""
-        indices, starts, sizes = gather_bags(self.indices, self.offsets, rows)
+        indices, starts, sizes = gather_bags(bags.indices, bags.offsets, bags.place(rows))
         return functional.embedding_bag(indices, self.embedding.weight, starts, mode="sum"), sizes
 
-    def _sum_some(self, rows: Tensor) -> tuple[Tensor, Tensor]:
+    def _sum_some(self, bags: Bags, rows: Tensor) -> tuple[Tensor, Tensor]:
         """Sum the interactions left by the dropout, ``[n, out]``, and count them ``[n]``."""
-        indices, starts, sizes = gather_bags(self.indices, self.offsets, rows)
+        indices, starts, sizes = gather_bags(bags.indices, bags.offsets, bags.place(rows))
         weight = self.embedding.weight
         is_kept = torch.rand(indices.shape, device=indices.device) >= self.dropout_prob
         if self.hidden is not None:
@@ -242,10 +350,3 @@ class InteractionsLayer(Table):
         owners = positions.repeat_interleave(sizes, output_size=len(indices))
         n_kept = kept.new_zeros(len(rows)).index_add_(0, owners, kept)
         return total, n_kept
-
-    def _sum_many(self, rows: Tensor) -> tuple[Tensor, Tensor]:
-        """Sum the bags of many entities: sum all bags, then gather the rows of the entities."""
-        bags = Bags(self.indices, self.offsets)
-        transposed = Bags(self.transposed_indices, self.transposed_offsets)
-        total = _sum_of_bags(self.embedding.weight, rows, bags, transposed)
-        return total, self.offsets.diff()[rows]

@@ -37,27 +37,69 @@ def test_columns_at_a_time(monkeypatch: pytest.MonkeyPatch, fitting: int, n_part
     assert sum(parts) == 300
 
 
+def some_bags(n: int = 12) -> Bags:
+    """Bags of random ids, most of them in the first bags."""
+    shares = torch.linspace(1, 0.1, n)[:, None]
+    multi_hot = torch.rand(n, N_ROWS) < shares
+    offsets = torch.cat([torch.zeros(1, dtype=torch.long), multi_hot.sum(1).cumsum(0)])
+    return Bags(multi_hot.nonzero()[:, 1], offsets)
+
+
+@pytest.mark.parametrize("n_threads", [1, 2, 5, 40])
 @pytest.mark.parametrize("n_columns", [5, 256])
 @pytest.mark.parametrize("rows", [[3, 4, 8], [2, 11], []])
 def test_copied_bags_change_no_digit(
-    monkeypatch: pytest.MonkeyPatch, n_columns: int, rows: list[int]
+    monkeypatch: pytest.MonkeyPatch, n_columns: int, rows: list[int], n_threads: int
 ) -> None:
-    multi_hot = torch.rand(12, N_ROWS) < 0.3
-    offsets = torch.cat([torch.zeros(1, dtype=torch.long), multi_hot.sum(1).cumsum(0)])
-    bags = Bags(multi_hot.nonzero()[:, 1], offsets)
+    bags = some_bags()
     transposed = interactions.transpose(bags, N_ROWS)
     chosen = torch.tensor(sorted(rows), dtype=torch.long)
     upstream = torch.randn(len(rows), n_columns)
 
     found = []
     given = torch.randn(N_ROWS, n_columns)
-    for most in (0.0, 2.0):  # all bags are summed, or those of the rows
-        monkeypatch.setattr(interactions._SumOfBags, "MOST", most)
+    monkeypatch.setattr(torch, "get_num_threads", lambda: n_threads)
+    # all bags are summed in their order, or dealt to the threads, or those of the rows alone
+    for uneven, copy in ((1e9, 1e9), (0.0, 1e9), (1e9, -1e9), (0.0, -1e9)):
+        monkeypatch.setattr(Bags, "UNEVEN", uneven)
+        monkeypatch.setattr(interactions._SumOfBags, "COPY", copy)
         weight = given.clone().requires_grad_()
-        total = interactions._sum_of_bags(weight, chosen, bags.narrowed(), transposed.narrowed())
+        held = bags.balanced(N_ROWS, n_threads), transposed.balanced(len(bags), n_threads)
+        assert {one.dealt for one in held} == {1 if uneven else n_threads}
+        total = interactions._sum_of_bags(weight, chosen, *(one.narrowed() for one in held))
         total.backward(upstream)
         assert weight.grad is not None
         found.append((total, weight.grad))
 
-    for expected, copied in zip(*found, strict=True):
-        assert torch.equal(expected, copied)
+    for other in found[1:]:
+        for expected, same in zip(found[0], other, strict=True):
+            assert torch.equal(expected, same)
+
+
+@pytest.mark.parametrize("n_threads", [2, 3, 7])
+def test_dealt_bags_are_even(n_threads: int) -> None:
+    bags = some_bags(600)
+    even = len(bags.indices) / n_threads
+    dealt = bags.balanced(N_ROWS, n_threads)
+    assert dealt.dealt == n_threads
+    assert bags.busiest(n_threads) > 1.3 * even
+    assert dealt.busiest(n_threads) < 1.1 * even
+    assert torch.equal(dealt.in_order(N_ROWS).indices, bags.indices.int())
+    assert torch.equal(dealt.in_order(N_ROWS).offsets, bags.offsets.int())
+    rows = torch.tensor([599, 0, 7])
+    assert torch.equal(dealt.sizes(rows), bags.sizes(rows).int())
+
+
+def test_even_bags_stay(monkeypatch: pytest.MonkeyPatch) -> None:
+    bags = some_bags()
+    assert bags.balanced(N_ROWS, 1) is bags
+    monkeypatch.setattr(Bags, "MOST", 11)
+    assert bags.balanced(N_ROWS, 2) is bags
+    even = Bags(torch.arange(12), torch.arange(0, 13, 3))
+    assert even.balanced(12, 2) is even
+
+
+def test_busiest_thread_counts_its_ids() -> None:
+    bags = Bags(torch.zeros(10, dtype=torch.int), torch.tensor([0, 5, 6, 6, 9, 10]))
+    assert [bags.busiest(n) for n in (1, 2, 3, 5, 9)] == [10, 6, 6, 5, 5]
+    assert Bags(torch.zeros(0), torch.zeros(1, dtype=torch.int)).busiest(2) == 0
