@@ -265,13 +265,7 @@ class EntityEncoder(nn.Module):
         return self.availability[entities] & used
 
     def draw(self, entities: Tensor, n: int, first: int = -1) -> tuple[Tensor, Tensor]:
-        """Draw distinct available modalities of each occurrence; see :meth:`ModalitySampler.draw`.
-
-        Args:
-            entities: int64 ``[b]``, occurrences of entities.
-            n: Number of modalities to draw.
-            first: Modality that always comes first where it is available; -1 for none.
-        """
+        """Draw modalities of the occurrences ``[b]``; see :meth:`ModalitySampler.draw`."""
         return self.sampler.draw(self.availability[entities], n, first)
 
     def encode_training(self, entities: Tensor) -> Encoded:
@@ -349,9 +343,7 @@ class EntityEncoder(nn.Module):
         return Encoded(embeddings, views[0], views[1], valid)
 
     @torch.no_grad()
-    def encode_all(
-        self, columns: Sequence[int] | None = None, block: int = 65536
-    ) -> tuple[Tensor, Tensor]:
+    def encode_all(self, columns: Sequence[int] | None = None, block: int = 65536) -> Tensor:
         """Encode all entities; those without any modality get the mean of the training entities.
 
         Args:
@@ -359,9 +351,22 @@ class EntityEncoder(nn.Module):
             block: Number of entities to encode at a time.
 
         Returns:
-            float ``[n_entities, k]`` (the padding row is zero), and that mean ``[k]``.
+            float ``[n_entities, k]``; the padding row is zero.
         """
-        # Block by block: the views of all entities at once may not fit the memory.
+        embeddings, has_any = self._encode_blocks(columns, block)
+        has_any[0] = True
+        if not bool(has_any.all()):  # else no mean, which takes a copy of the embeddings
+            embeddings[~has_any] = self._mean(embeddings, has_any)
+        embeddings[0] = 0
+        return embeddings
+
+    @torch.no_grad()
+    def encode_mean(self, block: int = 65536) -> Tensor:
+        """Compute the embedding ``[k]`` of entities without any modality."""
+        return self._mean(*self._encode_blocks(None, block))
+
+    def _encode_blocks(self, columns: Sequence[int] | None, block: int) -> tuple[Tensor, Tensor]:
+        """Encode block by block: the views of all entities at once may not fit the memory."""
         ids = torch.arange(self.n_entities, device=self.availability.device)
         has_any = torch.empty_like(ids, dtype=torch.bool)
         embeddings = torch.empty(0, device=ids.device)
@@ -370,23 +375,17 @@ class EntityEncoder(nn.Module):
             if not len(embeddings):
                 embeddings = encoded.new_empty((len(ids), encoded.shape[1]))
             embeddings[part] = encoded
+        return embeddings, has_any
 
+    def _mean(self, embeddings: Tensor, has_any: Tensor) -> Tensor:
         mean = self.stand_in
-        if mean is None:
-            mean = mean_of_rows(embeddings, has_any & self.trained)
-        embeddings[~has_any] = mean
-        embeddings[0] = 0
-        return embeddings, mean
+        return mean_of_rows(embeddings, has_any & self.trained) if mean is None else mean
 
     def without(self) -> Tensor:
         """Find entities without any of the evaluation's modalities: bool ``[n_entities]``."""
         without = ~self.availability[:, list(self.eval_columns)].any(1)
         without[0] = False
         return without
-
-    def count_without(self) -> int:
-        """Count entities without any of the evaluation's modalities."""
-        return int(self.without().sum())
 
     def entity_rows(self) -> list[str]:
         """Names of the parameters with a row for each entity."""

@@ -48,7 +48,7 @@ def hide_cells(encoder: EntityEncoder, hidden: Tensor) -> Iterator[None]:
         )
 
     # Before anything is hidden: the mean is that of all values.
-    _, encoder.stand_in = encoder.encode_all()
+    encoder.stand_in = encoder.encode_mean()
     encoder.availability = available & ~hidden.to(available.device)
     try:
         yield

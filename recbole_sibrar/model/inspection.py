@@ -304,7 +304,7 @@ def _token_of(dataset: TrainingData, side: Side, entity: int) -> str:
 def log_entities_without(encoders: Iterable[EntityEncoder], logger: Logger) -> None:
     """Log how many entities of each side have none of its modalities."""
     for encoder in encoders:
-        if n_without := encoder.count_without():
+        if n_without := int(encoder.without().sum()):
             names = ", ".join(encoder.eval_modalities)
             logger.info(
                 f"{n_without} of {encoder.n_entities - 1} {encoder.config.side}s have none of "

@@ -49,7 +49,7 @@ class EmbeddingLookup:
         if self._embeddings is not None:
             return self._embeddings
 
-        embeddings, _ = self.encoder.encode_all()
+        embeddings = self.encoder.encode_all()
         if not self.encoder.training:
             self._embeddings = embeddings
         return embeddings
@@ -81,7 +81,7 @@ class EmbeddingLookup:
         if self._mean is not None:
             return self._mean
 
-        _, mean = self.encoder.encode_all()
+        mean = self.encoder.encode_mean()
         if not self.encoder.training:
             self._mean = mean
         return mean

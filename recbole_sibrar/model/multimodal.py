@@ -363,7 +363,7 @@ class MultimodalRecommender(GeneralRecommender):
             embeddings = self._lookups[side].all()
         else:
             encoder = self.encoder_of(side)
-            embeddings, _ = encoder.encode_all(encoder.columns_of(modalities))
+            embeddings = encoder.encode_all(encoder.columns_of(modalities))
         return embeddings if entities is None else embeddings[entities]
 
     def entity_rows(self, side: Side) -> list[str]:

@@ -57,7 +57,7 @@ class Run:
 
     def embeddings(self, side: str) -> dict[str, list[float]]:
         """Original id -> final embedding of every user or item."""
-        vectors, _ = getattr(self.model.eval(), f"{side}_encoder").encode_all()
+        vectors = getattr(self.model.eval(), f"{side}_encoder").encode_all()
         return dict(
             zip(
                 self.loaders[0]._dataset.field2id_token[f"{side}_id"], vectors.tolist(), strict=True

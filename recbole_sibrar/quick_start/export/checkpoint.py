@@ -273,7 +273,7 @@ def _weights(model: MultimodalRecommender) -> dict[str, Tensor]:
         for name, tensor in encoder.state_dict().items():
             rows = tensor[:n_known] if name in encoder.entity_rows() else tensor
             weights[f"{side}_encoder.{name}"] = rows
-        _, weights[f"{side}_stand_in"] = encoder.encode_all()
+        weights[f"{side}_stand_in"] = encoder.encode_mean()
 
         preferences = getattr(model, f"{side}_preferences", None)
         if preferences is not None:
