@@ -193,7 +193,6 @@ class _SumContext(FunctionCtx):
     saved_tensors: tuple[Tensor, ...]
     bags: Bags
     transposed: Bags
-    copies: bool
 
 
 class _SumOfBags(torch.autograd.Function):
@@ -206,8 +205,8 @@ class _SumOfBags(torch.autograd.Function):
     COPY = 40
     """Number of columns that one thread sums in the time of a copy."""
 
-    WIDE = 256
-    """Number of columns from which on it also transposes the copies, for the gradient."""
+    TRANSPOSE = 100
+    """Number of columns that one thread sums in the time of a copy that is transposed."""
 
     @staticmethod
     def forward(
@@ -217,11 +216,9 @@ class _SumOfBags(torch.autograd.Function):
         ctx.bags = bags
         ctx.transposed = transposed
         n_threads = torch.get_num_threads()
-        on_cpu = rows.device.type == "cpu"
-        ctx.copies = on_cpu and _reads_few(bags, rows, weight.shape[1], n_threads)
         # Without a gradient of its own, which torch would prepare.
         weight = weight.detach()
-        if not ctx.copies:
+        if not _reads_few(bags, bags, rows, _SumOfBags.COPY / weight.shape[1]):
             return bags.sum(weight)[rows]
 
         places = bags.place(deal(rows, n_threads))
@@ -232,7 +229,8 @@ class _SumOfBags(torch.autograd.Function):
     def backward(ctx: _SumContext, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         (gradient,) = gradients
         (rows,) = ctx.saved_tensors
-        if ctx.copies and gradient.shape[1] >= _SumOfBags.WIDE:
+        copied = _SumOfBags.TRANSPOSE / gradient.shape[1]
+        if _reads_few(ctx.bags, ctx.transposed, rows, copied):
             size = len(ctx.transposed)
             chosen = ctx.bags.matrix(size)[ctx.bags.place(rows).numpy()]
             by_id = Bags.of(chosen.tocsc()).balanced(len(rows), torch.get_num_threads())
@@ -243,12 +241,21 @@ class _SumOfBags(torch.autograd.Function):
         return ctx.transposed.sum(by_bag), None, None, None
 
 
-def _reads_few(bags: Bags, rows: Tensor, n_columns: int, n_threads: int) -> bool:
-    """Tell if copies of the bags of some rows take less time than sums of all bags."""
-    n_read = int(bags.sizes(rows).sum())
+def _reads_few(bags: Bags, summed: Bags, rows: Tensor, copied: float) -> bool:
+    """Tell if a CPU is faster with copies of some bags.
+
+    Args:
+        bags: All bags.
+        summed: Those that are summed without copies.
+        rows: Entities whose bags are needed.
+        copied: Time of a copied id, beside that of a summed one.
+    """
+    if rows.device.type != "cpu":
+        return False
     # One thread makes the copies; the threads share the sums.
-    with_copies = n_read * (1 + _SumOfBags.COPY * n_threads / n_columns)
-    return with_copies < n_threads * bags.busiest(n_threads)
+    n_threads = torch.get_num_threads()
+    with_copies = int(bags.sizes(rows).sum()) * (1 + n_threads * copied)
+    return with_copies < n_threads * summed.busiest(n_threads)
 
 
 _sum_of_bags: Callable[[Tensor, Tensor, Bags, Bags], Tensor] = _SumOfBags.apply

@@ -63,6 +63,7 @@ def test_copied_bags_change_no_digit(
     for uneven, copy in ((1e9, 1e9), (0.0, 1e9), (1e9, -1e9), (0.0, -1e9)):
         monkeypatch.setattr(Bags, "UNEVEN", uneven)
         monkeypatch.setattr(interactions._SumOfBags, "COPY", copy)
+        monkeypatch.setattr(interactions._SumOfBags, "TRANSPOSE", copy)
         weight = given.clone().requires_grad_()
         held = bags.balanced(N_ROWS, n_threads), transposed.balanced(len(bags), n_threads)
         assert {one.dealt for one in held} == {1 if uneven else n_threads}
