@@ -22,7 +22,7 @@ from recbole_sibrar.model.layers import (
     InteractionsLayer,
     KernelLayer,
 )
-from recbole_sibrar.model.layers.interactions import Bags
+from recbole_sibrar.model.layers.bags import Bags
 from recbole_sibrar.model.training.held_out import PENALTIES
 from recbole_sibrar.names import ID, INTERACTIONS
 
@@ -312,10 +312,7 @@ def _inputs(
 def _bags(layer: BagLayer | InteractionsLayer) -> csr_matrix:
     """Write the bags of all entities as rows of weights: of length 1, or of ones divided by their number."""
     held: Bags | BagLayer
-    if isinstance(layer, InteractionsLayer):
-        held = layer.bags().cpu().in_order(layer.embedding.num_embeddings)
-    else:
-        held = layer
+    held = layer.bags().cpu().in_order() if isinstance(layer, InteractionsLayer) else layer
     indices, offsets = held.indices.cpu().numpy(), held.offsets.cpu().numpy()
     values = np.ones(len(indices), dtype=np.float32)
     if isinstance(layer, BagLayer) and layer.bias is not None:
