@@ -8,7 +8,7 @@ from typing import ClassVar
 
 import numpy as np
 import torch
-from scipy.sparse import csc_matrix, csr_matrix
+from scipy.sparse import csr_matrix
 from torch import Tensor
 from torch.nn import functional
 
@@ -81,13 +81,6 @@ class Bags:
         arrays = torch.from_numpy(matrix.indices), torch.from_numpy(matrix.indptr)
         return cls(*arrays, matrix.shape[1], dealt)
 
-    @classmethod
-    def of_columns(cls, matrix: csc_matrix) -> Bags:
-        """Read the bags of the columns of a matrix ``[size, n]``."""
-        return cls(
-            torch.from_numpy(matrix.indices), torch.from_numpy(matrix.indptr), matrix.shape[0]
-        )
-
     def __len__(self) -> int:
         return len(self.offsets) - 1
 
@@ -113,7 +106,7 @@ class Bags:
             ([1, 0, 1], [0, 1, 3])
         """
         # A sort of the ids would take four times the memory of the bags.
-        return Bags.of_columns(self.matrix.tocsc())
+        return Bags.of(self.matrix.tocsc().T)
 
     def narrowed(self) -> Bags:
         """Convert to int32 where that is wide enough: sums take two thirds of the time."""

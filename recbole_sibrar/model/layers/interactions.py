@@ -65,7 +65,7 @@ class _SumOfBags(torch.autograd.Function):
         (gradient,) = gradients
         entities, places = ctx.saved_tensors
         if _reads_few(ctx.n_read, ctx.transposed, _SumOfBags.TRANSPOSE / gradient.shape[1]):
-            chosen = Bags.of_columns(ctx.bags.matrix[places.numpy()].tocsc())
+            chosen = Bags.of(ctx.bags.matrix[places.numpy()].tocsc().T)
             by_id = chosen.balanced(torch.get_num_threads()).sum(gradient)
         else:
             zeros = gradient.new_zeros((len(ctx.bags), gradient.shape[1]))

@@ -55,23 +55,15 @@ def test_float32_equals_autograd(is_faster: bool, n: int) -> None:
         assert torch.allclose(expected, ours, rtol=1e-4, atol=1e-4)
 
 
-def test_medium_has_the_digits_of_bfloat16() -> None:
+# A factor of bfloat16 has 8 digits: each product is off by 2^-8 at most, their sum by less. float32
+# has 24 digits: 256 additions lose 8 of them at most.
+@pytest.mark.parametrize(("name", "error"), [("medium", 2**-7), ("auto", 2**-16)])
+def test_digits_of_a_product(name: str, error: float) -> None:
     rows, weight = torch.randn(600, 256), torch.randn(200, 256)
-    found = linear(rows, weight, torch.zeros(200), "medium").double()
+    found = linear(rows, weight, torch.zeros(200), name).double()
 
-    # A factor of bfloat16 has 8 digits: each product is off by 2^-8 at most, their sum by less.
     exact = rows.double() @ weight.double().t()
-    bound = 2**-7 * (rows.double().abs() @ weight.double().abs().t())
-    assert bool(((found - exact).abs() <= bound).all())
-
-
-def test_auto_has_the_digits_of_float32() -> None:
-    rows, weight = torch.randn(600, 256), torch.randn(200, 256)
-    found = linear(rows, weight, torch.zeros(200), "auto").double()
-
-    # float32 has 24 digits: 256 additions lose 8 of them at most
-    exact = rows.double() @ weight.double().t()
-    bound = 2**-16 * (rows.double().abs() @ weight.double().abs().t())
+    bound = error * (rows.double().abs() @ weight.double().abs().t())
     assert bool(((found - exact).abs() <= bound).all())
 
 
