@@ -39,7 +39,7 @@ class AttributeMap(ContentBaseline):
         ridge_weight = read_key(config, "ridge_weight")
         exact_size = read_key(config, "exact_size")
         n_landmarks = read_key(config, "n_landmarks")
-        rank = self._rank(config, min(self.interactions.shape) - 1)
+        rank = self._rank(config)
         both = latent_factors(self.interactions, rank, self.seed)
 
         # Known entities keep their factors: content only stands in for missing interactions.
@@ -49,13 +49,18 @@ class AttributeMap(ContentBaseline):
             landmarks = None if len(known) <= exact_size else n_landmarks
             self.factors[side] = self.carry(side, factors[known], form, ridge_weight, landmarks)
 
-    def _rank(self, config: FullConfig, largest: int) -> int:
+    def _rank(self, config: FullConfig) -> int:
         """Rank of the decomposition; the default is lowered for few users or items."""
         rank: int = read_key(config, "rank")
-        if rank > largest and is_given(config, "rank"):
-            allowed = f"at most {largest}, the smaller of the numbers of users and items"
+        fewest: int = min(self.interactions.shape) - 1  # without padding
+        if not is_given(config, "rank"):
+            # The whole rank would repeat the interactions: other scores are errors of rounding.
+            return min(rank, max(1, fewest // 2))
+
+        if rank > fewest:
+            allowed = f"at most {fewest}, the smaller of the numbers of users and items"
             refuse("rank", rank, allowed)
-        return min(rank, largest)
+        return rank
 
     def score(self, users: NDArray[np.int64]) -> NDArray[np.floating[Any]]:
         """Score all items for some users; see the base class."""

@@ -17,6 +17,9 @@ from recbole_sibrar.config.choices import properties
 class Settings(dict[str, Any]):
     """Answers None for a key that is not set, as RecBole's ``Config`` does."""
 
+    external_config_dict: dict[str, Any]
+    """Keys of the user."""
+
     def __missing__(self, key: str) -> None:
         return None
 
@@ -35,7 +38,9 @@ def build(world: Any) -> Callable[..., Any]:
         }
         defaults = yaml.safe_load(file.read_text(encoding="utf-8"))
         fixed = {**general, "device": torch.device("cpu"), **defaults, "normalize_vectors": "none"}
-        return model(Settings({**fixed, **keys}), world)
+        config = Settings({**fixed, **keys})
+        config.external_config_dict = keys
+        return model(config, world)
 
     return make
 

@@ -164,6 +164,15 @@ def test_attribute_map(build: Build, world: Any, item_content: Content) -> None:
     np.testing.assert_allclose(model.score(USERS)[1:6, NEW], expected[1:6], atol=1e-5)
 
 
+def test_default_rank_of_attribute_map(build: Build, world: Any) -> None:
+    """Few users: all six ranks would give back the interactions, and rank all others by errors of rounding."""
+    known = build(AttributeMap).score(USERS)[1:6, KNOWN]
+    assert np.linalg.matrix_rank(known, tol=1e-5) == 3
+    left_out = np.linalg.svd(world.matrix)[1][3:]  # the best of its rank, by Eckart and Young
+    error = np.square(known - world.matrix[1:6, KNOWN]).sum()
+    assert error == pytest.approx(np.square(left_out).sum(), rel=1e-5)
+
+
 def test_rank_of_attribute_map(build: Build) -> None:
     with pytest.raises(ConfigError, match=r"^rank: found 7, allowed is at most 6"):
         build(AttributeMap, rank=7)
