@@ -20,6 +20,8 @@ from recbole_sibrar.model.sampling import ModalitySampler, keep_any_number
 from recbole_sibrar.names import ID
 from recbole_sibrar.parallel.synchronization import Ranks, Shared
 
+_BLOCK = 8192  # entities at a time: vectors of thousands of numbers need copies of their rows
+
 
 @dataclass(frozen=True)
 class Encoded:
@@ -343,7 +345,7 @@ class EntityEncoder(nn.Module):
         return Encoded(embeddings, views[0], views[1], valid)
 
     @torch.no_grad()
-    def encode_all(self, columns: Sequence[int] | None = None, block: int = 65536) -> Tensor:
+    def encode_all(self, columns: Sequence[int] | None = None, block: int = _BLOCK) -> Tensor:
         """Encode all entities; those without any modality get the mean of the training entities.
 
         Args:
@@ -361,7 +363,7 @@ class EntityEncoder(nn.Module):
         return embeddings
 
     @torch.no_grad()
-    def encode_mean(self, block: int = 65536) -> Tensor:
+    def encode_mean(self, block: int = _BLOCK) -> Tensor:
         """Compute the embedding ``[k]`` of entities without any modality."""
         return self._mean(*self._encode_blocks(None, block))
 

@@ -32,6 +32,7 @@ from recbole_sibrar.plugin.training import (
     half_precision,
     loaded,
     losses,
+    memory,
     moved_data,
     optimizer,
     outcome,
@@ -231,6 +232,7 @@ _TRAINING = (
         Trainer, "_neg_sample_batch_eval", resume.evaluate_batch, "stopping within an evaluation"
     ),
     Extension(Trainer, "evaluate", resume.evaluate, "checks of the checkpoint, end of a run"),
+    Extension(Trainer, "evaluate", memory.evaluate, "memory of the steps given back"),
     Extension(Trainer, "_save_checkpoint", resume.save_checkpoint, "states in a checkpoint"),
     Extension(Trainer, "resume_checkpoint", resume.resume_checkpoint, "states in a checkpoint"),
     Extension(Trainer, "_build_optimizer", optimizer.build_optimizer, "fused updates"),

@@ -4,6 +4,7 @@ __all__ = [
     "distributed",
     "loaded",
     "losses",
+    "memory",
     "moved_data",
     "optimizer",
     "outcome",

@@ -1,13 +1,18 @@
-"""Memory that a training step frees, kept for the next step."""
+"""Memory that a training step frees: kept for the next step, given back before an evaluation."""
 
 from __future__ import annotations
 
 import ctypes
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cache
+from typing import Any
 
-__all__ = ["chosen_by_user", "keep_freed_memory"]
+from recbole.trainer import Trainer
+
+from recbole_sibrar.model.multimodal import MultimodalRecommender
+
+__all__ = ["chosen_by_user", "evaluate", "keep_freed_memory"]
 
 # Numbers of parameters in <malloc.h> of the GNU C library.
 _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3
@@ -42,8 +47,27 @@ def keep_freed_memory() -> bool:
     Returns:
         True if the library took the setting.
     """
-    mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if os.name == "posix" else None
+    mallopt = _function("mallopt")
     if mallopt is None or chosen_by_user(os.environ):
         return False
     settings = ((_MMAP_THRESHOLD, _LARGEST_MMAP_THRESHOLD), (_TRIM_THRESHOLD, _LARGEST_INT))
     return all(mallopt(*setting) == 1 for setting in settings)
+
+
+def evaluate(original: Callable[..., Any], trainer: Trainer, *args: Any, **kwargs: Any) -> Any:
+    """Evaluate as RecBole does, without the memory that only steps need.
+
+    The next step computes its gradients anew. What earlier steps freed goes back to the system,
+    as embeddings and scores of an evaluation have other sizes and would not find a place there.
+    """
+    if isinstance(trainer.model, MultimodalRecommender):
+        trainer.optimizer.zero_grad()
+        trim = _function("malloc_trim")
+        if trim is not None and keep_freed_memory():
+            trim(0)
+    return original(trainer, *args, **kwargs)
+
+
+def _function(name: str) -> Callable[..., int] | None:
+    """Find a function of the C library; None where it has no such."""
+    return getattr(ctypes.CDLL(None), name, None) if os.name == "posix" else None

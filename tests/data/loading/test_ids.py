@@ -168,3 +168,15 @@ def test_lines_without_an_id_are_left_out(
     assert after.item_feat["kind"].tolist() == before.item_feat["kind"].tolist()
     if model == "SiBraR":
         assert f"{file}, line 50: item_id is missing; 2 such lines are left out" in caplog.text
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_ids_are_strings_of_python(make_config: MakeConfig, model: str) -> None:
+    """Those of NumPy take more memory, and a saved data set more time."""
+    dataset = create_dataset(make_config(model, **KEYS))
+    for field in ("user_id", "item_id", "kind", "tags"):
+        numbers = dataset.field2token_id[field]
+        assert {type(token) for token in numbers} == {str}
+        assert list(numbers.values()) == list(range(len(numbers)))
+        assert dataset.token2id(field, list(numbers)).tolist() == list(numbers.values())
+        assert dataset.id2token(field, list(numbers.values())).tolist() == list(numbers)

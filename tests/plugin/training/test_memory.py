@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import ctypes
 import resource
-from typing import ClassVar
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, ClassVar
 
 import pytest
 import torch
 
+from recbole_sibrar.model import SiBraR
+from recbole_sibrar.model.example import ExampleData
 from recbole_sibrar.plugin.training import memory
 
 
@@ -33,6 +37,41 @@ def test_freed_tensors_are_taken_again() -> None:
         del held
         taken.append(faults() - before)
     assert min(taken) < 1000  # two of 20 MB are 10,000 pages
+
+
+def resident_megabytes() -> float:
+    return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize() / 1e6
+
+
+def trainer_of(model: torch.nn.Module) -> Any:
+    """A trainer after a step: each parameter has a gradient."""
+    for parameter in model.parameters():
+        parameter.grad = torch.ones_like(parameter)
+    return SimpleNamespace(model=model, optimizer=torch.optim.SGD(model.parameters()))
+
+
+def test_evaluation_has_the_memory_of_steps() -> None:
+    if not Path("/proc/self/statm").exists() or not memory.keep_freed_memory():
+        pytest.skip("not the GNU C library of Linux")
+
+    data = ExampleData()
+    trainer = trainer_of(SiBraR(data.config("SiBraR"), data))
+    held = [torch.ones(250_000) for _ in range(100)]  # 100 MB, of pieces that the library keeps
+    del held
+    before = resident_megabytes()
+
+    def evaluated(*given: object) -> object:
+        assert before - resident_megabytes() > 50
+        assert all(parameter.grad is None for parameter in trainer.model.parameters())
+        return given
+
+    assert memory.evaluate(evaluated, trainer, "data", False) == (trainer, "data", False)
+
+
+def test_other_models_keep_their_gradients() -> None:
+    trainer = trainer_of(torch.nn.Linear(2, 1))
+    memory.evaluate(lambda *_: None, trainer)
+    assert all(parameter.grad is not None for parameter in trainer.model.parameters())
 
 
 @pytest.mark.parametrize("name", ["MALLOC_TRIM_THRESHOLD_", "MALLOC_MMAP_THRESHOLD_"])
