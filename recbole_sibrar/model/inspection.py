@@ -164,8 +164,9 @@ class Inspection:
     def _lengths(self, table: ModalityTable) -> tuple[float, float, int]:
         """Median length without zeros, the largest length, and its entity."""
         entities = table.available.nonzero().flatten()
-        # An empty first part, as torch.cat needs one.
-        lengths = [torch.zeros(0, dtype=torch.float64)]
+        # Made before the blocks: a result kept between two blocks would stand in the memory of the
+        # first when that is freed, and the next would not fit there.
+        lengths = torch.zeros(len(entities), dtype=torch.float64)
         done = 0
 
         for values in blocks(table, entities):
@@ -174,15 +175,14 @@ class Inspection:
                 row = int((~usable).any(1).nonzero()[0])
                 number = float(values[row][~usable[row]][0])
                 self._refuse(table, int(entities[done + row]), number)
-            lengths.append(values.square().sum(1).sqrt())
+            lengths[done : done + len(values)] = values.square().sum(1).sqrt()
             done += len(values)
 
-        joined = torch.cat(lengths)
         # Vectors of zeros often stand for missing ones, and would lower the median.
-        positive = joined[joined > 0]
+        positive = lengths[lengths > 0]
         if not len(positive):
             return 0.0, 0.0, 0
-        return float(np.median(positive)), float(joined.max()), int(entities[joined.argmax()])
+        return float(np.median(positive)), float(lengths.max()), int(entities[lengths.argmax()])
 
     def _refuse(self, table: ModalityTable, entity: int, number: float) -> NoReturn:
         raise DataError(
