@@ -364,9 +364,9 @@ class MultimodalDataset(Dataset):
             return rows
 
         # RecBole would turn the array into a list, a Python object for each number
-        chosen = torch.from_numpy(index)
         feat = self.inter_feat
-        return Interaction({name: feat[name][chosen] for name in feat.columns})
+        columns = {name: torch.from_numpy(feat[name].numpy()[index]) for name in feat.columns}
+        return Interaction(columns)
 
     def join(self, df: Interaction) -> Interaction:
         """Leave a batch as it is: models look up the fields in the tables."""

@@ -222,7 +222,7 @@ class EntityEncoder(nn.Module):
         # One number a cell: a batch repeats entities, and each cell is encoded once.
         n_cells = self.n_entities * len(self.modalities)
         all_cells = columns * self.n_entities + entities[:, None]  # [n, m]
-        cells, inverse = distinct(all_cells[mask], n_cells)
+        cells, inverse = distinct(all_cells.masked_select(mask), n_cells)
 
         shared = self.shared(cells, n_cells) if training else None
         encoded = to_float32(self.encode_cells(cells, shared))
@@ -268,7 +268,8 @@ class EntityEncoder(nn.Module):
 
     def draw(self, entities: Tensor, n: int, first: int = -1) -> tuple[Tensor, Tensor]:
         """Draw modalities of the occurrences ``[b]``; see :meth:`ModalitySampler.draw`."""
-        return self.sampler.draw(self.availability[entities], n, first)
+        available = self.availability.index_select(0, entities)
+        return self.sampler.draw(available, n, first)
 
     def encode_training(self, entities: Tensor) -> Encoded:
         """Encode the occurrences of a batch for a training step.

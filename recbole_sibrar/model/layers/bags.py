@@ -126,7 +126,7 @@ class Bags:
             >>> bags.place(torch.arange(5)).tolist()
             [0, 3, 1, 4, 2]
         """
-        return entities if self.dealt == 1 else self._places[entities]
+        return entities if self.dealt == 1 else self._places.index_select(0, entities)
 
     @cached_property
     def _places(self) -> Tensor:

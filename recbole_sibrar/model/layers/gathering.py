@@ -28,10 +28,10 @@ def distinct(values: Tensor, n: int) -> tuple[Tensor, Tensor]:
         found, inverse = torch.unique(values, return_inverse=True)
         return found, inverse
 
-    is_present = torch.zeros(n, dtype=torch.bool, device=values.device)
-    is_present[values] = True
+    # index_fill_ and index_select: an index in brackets takes three to ten times as long in a step.
+    is_present = torch.zeros(n, dtype=torch.bool, device=values.device).index_fill_(0, values, True)
     positions = is_present.cumsum(0) - 1
-    return is_present.nonzero().squeeze(1), positions[values]
+    return is_present.nonzero().squeeze(1), positions.index_select(0, values)
 
 
 def sum_by_row(values: Tensor, rows: Tensor, n: int) -> Tensor:

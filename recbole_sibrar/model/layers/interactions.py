@@ -11,7 +11,7 @@ from torch.nn import functional
 
 from recbole_sibrar.data.modality import ModalityTable
 from recbole_sibrar.model.layers.bags import Bags, deal
-from recbole_sibrar.model.layers.tables import Table, gather_bags, make_embedding
+from recbole_sibrar.model.layers.tables import Table, bag_sizes, gather_bags, make_embedding
 
 
 class _SumContext(FunctionCtx):
@@ -54,7 +54,7 @@ class _SumOfBags(torch.autograd.Function):
         # Without a gradient of its own, which torch would prepare.
         weight = weight.detach()
         if not _reads_few(ctx.n_read, bags, _SumOfBags.COPY / weight.shape[1]):
-            return bags.sum(weight)[entities]
+            return bags.sum(weight).index_select(0, entities)
 
         n_threads = torch.get_num_threads()
         chosen = bags.matrix[deal(places, n_threads).numpy()]
@@ -161,7 +161,7 @@ class InteractionsLayer(Table):
             total, sizes = self._sum_few(bags, places)
         else:
             # Sum all bags, or copies of those of the entities, then gather the rows.
-            sizes = bags.offsets[places + 1] - bags.offsets[places]
+            sizes = bag_sizes(bags.offsets, places)
             transposed = self.bags("transposed_")
             weight = self.embedding.weight
             total = _sum_of_bags(weight, rows, places, sizes, bags, transposed)

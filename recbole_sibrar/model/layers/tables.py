@@ -181,6 +181,16 @@ def make_embedding(n: int, out: int) -> nn.Embedding:
     return embedding
 
 
+def bag_sizes(offsets: Tensor, rows: Tensor) -> Tensor:
+    """Find the sizes ``[n]`` of the bags of some entities; see :func:`gather_bags`.
+
+    Example:
+        >>> bag_sizes(torch.tensor([0, 2, 2, 3]), torch.tensor([2, 0]))
+        tensor([1, 2])
+    """
+    return offsets.index_select(0, rows + 1) - offsets.index_select(0, rows)
+
+
 def gather_bags(indices: Tensor, offsets: Tensor, rows: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Gather the bags of some entities from the bags of all.
 
@@ -200,7 +210,7 @@ def gather_bags(indices: Tensor, offsets: Tensor, rows: Tensor) -> tuple[Tensor,
         >>> bags.tolist(), starts.tolist(), sizes.tolist()
         ([2, 5, 7], [0, 1], [1, 2])
     """
-    sizes = offsets[rows + 1] - offsets[rows]
+    sizes = bag_sizes(offsets, rows)
     ends = sizes.cumsum(0)
     starts = ends - sizes
 
@@ -208,8 +218,9 @@ def gather_bags(indices: Tensor, offsets: Tensor, rows: Tensor) -> tuple[Tensor,
     total = int(ends[-1]) if len(ends) else 0
     position = torch.arange(total, device=rows.device)
     within = position - starts.repeat_interleave(sizes, output_size=total)
-    sources = offsets[rows].repeat_interleave(sizes, output_size=total) + within
-    return indices[sources], starts.to(indices.dtype), sizes
+    first = offsets.index_select(0, rows)
+    sources = first.repeat_interleave(sizes, output_size=total) + within
+    return indices.index_select(0, sources), starts.to(indices.dtype), sizes
 
 
 def pad_rows(state: MutableMapping[str, Any], names: Iterable[str], known: int, n: int) -> None:
