@@ -20,9 +20,11 @@ from recbole.sampler.sampler import AbstractSampler, Sampler
 from recbole.trainer import Trainer
 from recbole.trainer.trainer import AbstractTrainer, PretrainTrainer
 
-from recbole_sibrar.data import dataloader, sampler, saved_loaders
+from recbole_sibrar.data import dataloader, sampler
 from recbole_sibrar.data.loading import download, feature_files, frames, labels, needed
 from recbole_sibrar.data.record import recording
+from recbole_sibrar.data.saved import dataset as saved_dataset
+from recbole_sibrar.data.saved import loaders as saved_loaders
 from recbole_sibrar.evaluator import ranking
 from recbole_sibrar.plugin import configuration, dataset, loaders, models, sharding
 from recbole_sibrar.plugin.evaluation import case_study, hooks, short_lists
@@ -101,13 +103,16 @@ _DATA = (
     Extension(Dataset, "build", dataset.build, "checks and files of the parts"),
     Extension(Dataset, "_normalize", dataset.normalize, "normalisation of loaded fields only"),
     Extension(Dataset, "_set_label_by_threshold", labels.set_labels, "messages about threshold"),
-    Extension(Dataset, "save", saved_loaders.save_dataset, "saved data sets of one process"),
+    Extension(Dataset, "save", saved_dataset.save_dataset, "saved data sets of one process"),
     Extension(Dataset, "_remap", recording.remap, "ids of a checkpoint"),
     Extension(Dataset, "_fill_nan", recording.fill_nan, "means of a checkpoint"),
     Extension(Dataset, "_normalize", recording.normalize, "scales of a checkpoint"),
     Extension(Dataset, "_discretization", recording.discretization, "buckets of a checkpoint"),
     Extension(
         recbole.data.utils, "create_dataset", models.create_dataset, "data sets of derived models"
+    ),
+    Extension(
+        recbole.data.utils, "create_dataset", saved_dataset.create_dataset, "saved data sets"
     ),
     Extension(
         recbole.data.utils,

@@ -15,7 +15,7 @@ from recbole.data.dataloader.abstract_dataloader import AbstractDataLoader
 from recbole.data.dataset import Dataset
 
 from recbole_sibrar.config import ConfigError, cold_start_config, evaluation_config, long_tail_ratio
-from recbole_sibrar.data import negatives, saved_loaders
+from recbole_sibrar.data import negatives
 from recbole_sibrar.data.dataloader import (
     CandidateFullSortDataLoader,
     MultimodalTrainDataLoader,
@@ -23,6 +23,7 @@ from recbole_sibrar.data.dataloader import (
     restrict_sampling,
 )
 from recbole_sibrar.data.record import recording
+from recbole_sibrar.data.saved import loaders as saved_loaders
 from recbole_sibrar.data.views import View, views_of
 from recbole_sibrar.evaluator import requirements
 from recbole_sibrar.evaluator.lists import TrainingKnowledge

@@ -14,7 +14,7 @@ from recbole.trainer import Trainer
 
 from recbole_sibrar.data.record.recording import record_of
 from recbole_sibrar.data.record.training_data import KEY
-from recbole_sibrar.data.saved_loaders import parts_of
+from recbole_sibrar.data.saved.loaders import parts_of
 from recbole_sibrar.parallel import processes
 from recbole_sibrar.protocols import LoaderLike
 from recbole_sibrar.trainer.plain_values import held_config

@@ -169,7 +169,10 @@ def _next(trainer: Trainer, checkpoint: str | None) -> list[str]:
     """Commands and code for the next steps with a checkpoint."""
     if checkpoint is None:
         return []
-    loading = f"in Python: recbole.quick_start.load_data_and_model({checkpoint!r})"
+    loading = (
+        "in Python: import recbole_sibrar, recbole.quick_start; "
+        f"recbole.quick_start.load_data_and_model({checkpoint!r})"
+    )
     if not isinstance(getattr(trainer, "model", None), MultimodalRecommender):
         return [loading]
     file = shlex.quote(checkpoint)

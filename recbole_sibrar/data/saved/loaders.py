@@ -1,4 +1,4 @@
-"""Files of loaders and data sets (``save_dataloaders``, ``save_dataset``) for later runs.
+"""Files of loaders (``save_dataloaders``) for later runs.
 
 RecBole has three faults here. It takes the random generators out of the saved loaders and trains
 with them afterwards. It fails for the loaders of knowledge-based models. It uses saved loaders for
@@ -128,21 +128,16 @@ def save(config: FullConfig, loaders: tuple[Any, ...]) -> None:
     file = default_file(config)
     getLogger().info(set_color("Saving split dataloaders into", "pink") + f": [{file}]")
     with _without_generators(loaders) as states:
-        _write(file, list(zip(loaders, states, strict=True)), "save_dataloaders")
+        write(file, list(zip(loaders, states, strict=True)), "save_dataloaders")
 
 
-def save_dataset(original: Callable[[Dataset], None], dataset: Dataset) -> None:
-    """Write a data set as RecBole does, in the first process alone and as a whole or not at all."""
-    config = dataset.config
-    if processes.is_main(config):
-        name = f"{config['dataset']}-{type(dataset).__name__}.pth"
-        file = Path(config["checkpoint_dir"]) / name
-        getLogger().info(set_color("Saving filtered dataset into ", "pink") + f"[{file}]")
-        _write(file, dataset, "save_dataset")
+def write(file: Path, content: object, key: str) -> None:
+    """Write a pickle as a whole or not at all.
 
-
-def _write(file: Path, content: object, key: str) -> None:
-    """Write a pickle.
+    Args:
+        file: The file; its folder is made.
+        content: What to write.
+        key: Key of the configuration that asked for it.
 
     Raises:
         DataError: It cannot be written.
