@@ -363,9 +363,10 @@ class MultimodalDataset(Dataset):
             rows: Interaction = super().__getitem__(index, join)
             return rows
 
-        # RecBole would turn the array into a list, a Python object for each number
+        # RecBole would turn the array into a list, a Python object for each number. torch takes
+        # longer with an index in brackets, and knows no negative ones without.
         feat = self.inter_feat
-        columns = {name: torch.from_numpy(feat[name].numpy()[index]) for name in feat.columns}
+        columns = {name: torch.as_tensor(feat[name].numpy()[index]) for name in feat.columns}
         return Interaction(columns)
 
     def join(self, df: Interaction) -> Interaction:

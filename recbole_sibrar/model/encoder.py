@@ -13,14 +13,12 @@ from recbole_sibrar.data.modality import ModalityKind, ModalityTable, with_known
 from recbole_sibrar.model.branches import aggregate, gather_aggregate, gather_views, make_branches
 from recbole_sibrar.model.hiding import fill_missing, mean_of_rows
 from recbole_sibrar.model.layers import BatchNorm, IdLayer, Projection, make_scaling, to_float32
-from recbole_sibrar.model.layers.gathering import distinct, gather_rows
+from recbole_sibrar.model.layers.gathering import distinct, gather_rows, split_evenly
 from recbole_sibrar.model.layers.precision import set_precision
 from recbole_sibrar.model.layers.unit_length import unit_length
 from recbole_sibrar.model.sampling import ModalitySampler, keep_any_number
 from recbole_sibrar.names import ID
 from recbole_sibrar.parallel.synchronization import Ranks, Shared
-
-_BLOCK = 8192  # entities at a time: vectors of thousands of numbers need copies of their rows
 
 
 @dataclass(frozen=True)
@@ -346,12 +344,12 @@ class EntityEncoder(nn.Module):
         return Encoded(embeddings, views[0], views[1], valid)
 
     @torch.no_grad()
-    def encode_all(self, columns: Sequence[int] | None = None, block: int = _BLOCK) -> Tensor:
+    def encode_all(self, columns: Sequence[int] | None = None, block: int = 0) -> Tensor:
         """Encode all entities; those without any modality get the mean of the training entities.
 
         Args:
             columns: Positions of the modalities to use; None for the evaluation's.
-            block: Number of entities to encode at a time.
+            block: Number of entities to encode at a time; 0 for the device's choice.
 
         Returns:
             float ``[n_entities, k]``; the padding row is zero.
@@ -364,7 +362,7 @@ class EntityEncoder(nn.Module):
         return embeddings
 
     @torch.no_grad()
-    def encode_mean(self, block: int = _BLOCK) -> Tensor:
+    def encode_mean(self, block: int = 0) -> Tensor:
         """Compute the embedding ``[k]`` of entities without any modality."""
         return self._mean(*self._encode_blocks(None, block))
 
@@ -373,7 +371,7 @@ class EntityEncoder(nn.Module):
         ids = torch.arange(self.n_entities, device=self.availability.device)
         has_any = torch.empty_like(ids, dtype=torch.bool)
         embeddings = torch.empty(0, device=ids.device)
-        for part in torch.split(ids, block):
+        for part in split_evenly(ids, block):
             encoded, has_any[part] = self.encode(part, columns)
             if not len(embeddings):
                 embeddings = encoded.new_empty((len(ids), encoded.shape[1]))

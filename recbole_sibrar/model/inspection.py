@@ -164,8 +164,8 @@ class Inspection:
     def _lengths(self, table: ModalityTable) -> tuple[float, float, int]:
         """Median length without zeros, the largest length, and its entity."""
         entities = table.available.nonzero().flatten()
-        # Made before the blocks: a result kept between two blocks would stand in the memory of the
-        # first when that is freed, and the next would not fit there.
+        # Made once: a small tensor kept from each block would lie in the hole that the block
+        # leaves, so that the next block needs new memory.
         lengths = torch.zeros(len(entities), dtype=torch.float64)
         done = 0
 

@@ -57,11 +57,12 @@ def keep_freed_memory() -> bool:
 def evaluate(original: Callable[..., Any], trainer: Trainer, *args: Any, **kwargs: Any) -> Any:
     """Evaluate as RecBole does, without the memory that only steps need.
 
-    The next step computes its gradients anew. What earlier steps freed goes back to the system,
-    as embeddings and scores of an evaluation have other sizes and would not find a place there.
+    The next step computes its gradients anew. What earlier steps freed goes back to the system:
+    embeddings and scores of an evaluation need larger pieces than those that steps leave. Where
+    torch allocates without the C library, only the gradients go.
     """
     if isinstance(trainer.model, MultimodalRecommender):
-        trainer.optimizer.zero_grad()
+        trainer.model.zero_grad()
         trim = _function("malloc_trim")
         if trim is not None and keep_freed_memory():
             trim(0)

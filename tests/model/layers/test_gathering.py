@@ -4,11 +4,18 @@ from __future__ import annotations
 
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from torch import Tensor
 from torch.nn import functional
 
 from recbole_sibrar.model.branches import aggregate
-from recbole_sibrar.model.layers.gathering import gather_and_average, gather_rows, sum_by_row
+from recbole_sibrar.model.layers.gathering import (
+    gather_and_average,
+    gather_rows,
+    split_evenly,
+    sum_by_row,
+)
 
 
 def table(n: int, k: int) -> Tensor:
@@ -59,3 +66,13 @@ def test_average_equals_separate_steps(used: list[int | str], columns: int) -> N
     (gradient,) = torch.autograd.grad([found[name] for name in used], encoded, upstream)
     (automatic,) = torch.autograd.grad([expected[name] for name in used], encoded, upstream)
     assert gradient.equal(automatic)
+
+
+@given(st.integers(0, 300), st.integers(1, 100))
+def test_blocks_are_of_even_size(n: int, most: int) -> None:
+    blocks = split_evenly(torch.arange(n), most)
+    assert torch.cat(blocks).tolist() == list(range(n))
+    sizes = [len(block) for block in blocks]
+    assert max(sizes) <= most
+    assert len(sizes) == max(-(-n // most), 1)
+    assert max(sizes) - min(sizes) <= len(sizes)
