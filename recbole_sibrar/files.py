@@ -1,4 +1,4 @@
-"""Writing and locking files: the package writes and locks every file through this module."""
+"""Files: the package writes and locks every file, and notes its state, through this module."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tempfile import NamedTemporaryFile
 
 from recbole_sibrar.errors import DataError
 
-__all__ = ["check_writable", "locked", "replacing", "try_lock"]
+__all__ = ["check_writable", "locked", "replacing", "states_of_files", "try_lock"]
 
 
 @contextmanager
@@ -35,6 +35,17 @@ def replacing(path: Path) -> Iterator[Path]:
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def states_of_files(folder: Path) -> list[tuple[str, int, int]]:
+    """Return name, size and time of the last change of the files in a folder."""
+    # Not the content: hashing gigabytes of features would take minutes.
+    states: list[tuple[str, int, int]] = []
+    for path in sorted(folder.glob("*")):
+        if path.is_file():
+            state = path.stat()
+            states.append((path.name, state.st_size, state.st_mtime_ns))
+    return states
 
 
 def check_writable(path: Path, key: str) -> None:

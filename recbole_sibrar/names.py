@@ -6,6 +6,7 @@ from typing import Literal
 
 __all__ = [
     "ALL",
+    "ATOMIC_FILES",
     "BASELINES",
     "COLD",
     "ID",
@@ -31,6 +32,9 @@ BASELINES = ("ContentKNN", "EASEContent", "GenreAffinity", "AttributeMap", "CEAS
 
 OWN_MODELS = (*MODELS, *BASELINES)
 """Names of all models of the plugin."""
+
+ATOMIC_FILES = ("inter", "user", "item", "net", "kg", "link")
+"""Suffixes of RecBole's atomic files, which are the keys of ``load_col`` too."""
 
 Side = Literal["user", "item"]
 """One of the two sides of a recommender."""

@@ -7,13 +7,12 @@ from typing import Any
 
 from recbole_sibrar.config.unknown_keys import MISSPELT
 from recbole_sibrar.errors import ConfigError, nearest
+from recbole_sibrar.names import ATOMIC_FILES
 
 NEGATIVE_SAMPLING = ("distribution", "sample_num", "alpha", "dynamic", "candidate_num")
 """Keys of RecBole's ``train_neg_sample_args``."""
 
 _DISTRIBUTIONS = ("uniform", "popularity")
-
-_COLUMNS = ("inter", "user", "item", "net", "kg", "link")
 
 INSIDE: dict[str, tuple[str, ...]] = {
     "eval_args": ("split", "order", "group_by", "mode", "candidates"),
@@ -21,9 +20,9 @@ INSIDE: dict[str, tuple[str, ...]] = {
     "eval_args: mode": ("valid", "test"),
     "train_neg_sample_args": NEGATIVE_SAMPLING,
     "clip_grad_norm": ("max_norm", "norm_type", "error_if_nonfinite", "foreach"),
-    "load_col": _COLUMNS,
-    "unload_col": _COLUMNS,
-    "unused_col": _COLUMNS,
+    "load_col": ATOMIC_FILES,
+    "unload_col": ATOMIC_FILES,
+    "unused_col": ATOMIC_FILES,
 }
 """Path of a dictionary -> its keys in RecBole or the plugin."""
 
@@ -83,7 +82,7 @@ def _unknown(
 
         if not isinstance(value, Mapping):
             continue
-        if allowed is _COLUMNS:
+        if allowed is ATOMIC_FILES:
             allowed = (*allowed, *suffixes)
         for key in value:
             if key not in allowed:

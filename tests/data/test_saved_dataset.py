@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,36 +17,32 @@ LOADED = "Load filtered dataset from"
 SPLIT = {"split": {"RS": [0.5, 0.2, 0.3]}, "group_by": "user", "order": "RO", "mode": "full"}
 
 
-@pytest.fixture(autouse=True)
-def _folder(
-    tiny_folder: Path,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    caplog: pytest.LogCaptureFixture,
-) -> None:
-    monkeypatch.setattr(sys, "argv", ["test"])
-    monkeypatch.chdir(tmp_path)
+Parts = Callable[..., list[list[tuple[str, str]]]]
+
+
+@pytest.fixture
+def parts(make_config: Callable[..., Config], caplog: pytest.LogCaptureFixture) -> Parts:
+    """Pairs of user and item in training, validation and test, in order: ``parts("BPR", seed=3)``."""
     caplog.set_level("INFO")
 
+    def build(model: str, **keys: Any) -> list[list[tuple[str, str]]]:
+        config = make_config(model, **{"checkpoint_dir": "saved", "state": "INFO", **keys})
+        init_seed(config["seed"], config["reproducibility"])
+        init_logger(config)
+        dataset = create_dataset(config)
+        found = []
+        for loader in data_preparation(config, dataset):
+            assert loader.dataset.config is config
+            rows = loader.dataset.inter_feat
+            columns = (dataset.id2token(name, rows[name]) for name in ("user_id", "item_id"))
+            found.append(list(zip(*columns, strict=True)))
+        return found
 
-def parts(model: str, **keys: Any) -> list[list[tuple[str, str]]]:
-    """Pairs of user and item in training, validation and test, in order."""
-    config = Config(model, "tiny", config_dict={"checkpoint_dir": "saved", **keys})
-    init_seed(config["seed"], config["reproducibility"])
-    init_logger(config)
-    dataset = create_dataset(config)
-    loaders = data_preparation(config, dataset)
-    found = []
-    for loader in loaders:
-        assert loader.dataset.config is config
-        rows = loader.dataset.inter_feat
-        columns = (dataset.id2token(name, rows[name]) for name in ("user_id", "item_id"))
-        found.append(list(zip(*columns, strict=True)))
-    return found
+    return build
 
 
 @pytest.mark.parametrize("model", MODELS)
-def test_equal_runs_read_it(model: str, caplog: pytest.LogCaptureFixture) -> None:
+def test_equal_runs_read_it(parts: Parts, model: str, caplog: pytest.LogCaptureFixture) -> None:
     expected = parts(model, save_dataset=True)
     assert LOADED not in caplog.text
     assert parts(model) == expected
@@ -54,7 +50,9 @@ def test_equal_runs_read_it(model: str, caplog: pytest.LogCaptureFixture) -> Non
 
 
 @pytest.mark.parametrize("model", MODELS)
-def test_it_is_divided_as_the_run_asks(model: str, caplog: pytest.LogCaptureFixture) -> None:
+def test_it_is_divided_as_the_run_asks(
+    parts: Parts, model: str, caplog: pytest.LogCaptureFixture
+) -> None:
     first = parts(model, save_dataset=True)
     found = parts(model, eval_args=SPLIT)
     assert LOADED in caplog.text
@@ -65,7 +63,7 @@ def test_it_is_divided_as_the_run_asks(model: str, caplog: pytest.LogCaptureFixt
 @pytest.mark.parametrize("model", MODELS)
 @pytest.mark.parametrize("suffix", ["inter", "item"])
 def test_changed_files_are_read(
-    tiny_folder: Path, caplog: pytest.LogCaptureFixture, model: str, suffix: str
+    parts: Parts, tiny_folder: Path, caplog: pytest.LogCaptureFixture, model: str, suffix: str
 ) -> None:
     keys = {"load_col": {"inter": ["user_id", "item_id"], "item": ["item_id", "kind"]}}
     parts(model, save_dataset=True, **keys)
@@ -82,7 +80,7 @@ def test_changed_files_are_read(
     assert LOADED in caplog.text.split("changed since")[1]
 
 
-def test_data_of_the_same_name_are_others(tiny_folder: Path, tmp_path: Path) -> None:
+def test_data_of_the_same_name_are_others(parts: Parts, tiny_folder: Path, tmp_path: Path) -> None:
     parts("SiBraR", save_dataset=True)
     other = tmp_path / "elsewhere" / "tiny"
     shutil.copytree(tiny_folder / "tiny", other)
@@ -92,14 +90,14 @@ def test_data_of_the_same_name_are_others(tiny_folder: Path, tmp_path: Path) -> 
     assert sum(map(len, parts("SiBraR", data_path=str(other.parent)))) == 19
 
 
-def test_it_is_enough_without_files(tiny_folder: Path) -> None:
+def test_it_is_enough_without_files(parts: Parts, tiny_folder: Path) -> None:
     expected = parts("SiBraR", save_dataset=True)
     for file in (tiny_folder / "tiny").iterdir():
         file.unlink()
     assert parts("SiBraR") == expected
 
 
-def test_a_named_file_not_read_is_a_warning(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_named_file_not_read_is_a_warning(parts: Parts, caplog: pytest.LogCaptureFixture) -> None:
     expected = parts("BPR", save_dataset=True)
     caplog.clear()
     asked = {"dataset_save_path": "saved/tiny-Dataset.pth", "encoding": "latin-1"}

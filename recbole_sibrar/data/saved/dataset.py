@@ -7,7 +7,6 @@ others of the same name. It divides that by the ``eval_args`` of the run that ha
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from glob import escape
 from logging import getLogger
 from pathlib import Path
 from typing import Any
@@ -15,12 +14,11 @@ from typing import Any
 from recbole.data.dataset import Dataset
 from recbole.utils import set_color
 
-from recbole_sibrar.data.saved.loaders import write
+from recbole_sibrar.data.saved.loaders import changed_keys, tell_anew, write
+from recbole_sibrar.files import states_of_files
+from recbole_sibrar.names import ATOMIC_FILES
 from recbole_sibrar.parallel import processes
 from recbole_sibrar.protocols import FullConfig
-
-_SUFFIXES = ("inter", "user", "item", "kg", "link", "net")
-"""Suffixes of RecBole's atomic files."""
 
 _KEYS = ("encoding", "discretization", "numerical_features")
 """Keys that change a data set and that RecBole does not compare."""
@@ -49,13 +47,12 @@ def create_dataset(original: Callable[[Any], Dataset], config: FullConfig) -> Da
         return dataset
 
     asked_for = config["dataset_save_path"]
-    file = asked_for or default_file(config, dataset)
+    file = Path(asked_for) if asked_for else default_file(config, dataset)
     reason = _changed(dataset, config)
     if reason:
-        log = getLogger().warning if asked_for else getLogger().info
-        log(f"dataset_save_path: the data set is made anew, and not read from {file}: {reason}")
+        tell_anew("dataset_save_path", bool(asked_for), "data set is", file, reason)
         # RecBole looks for a file by itself; there is none in a file.
-        config["dataset_save_path"] = str(Path(file) / "none")
+        config["dataset_save_path"] = str(file / "none")
         try:
             dataset = original(config)
         finally:
@@ -73,23 +70,19 @@ def default_file(config: FullConfig, dataset: Dataset) -> Path:
 
 def files_of(config: FullConfig) -> dict[str, tuple[int, int]]:
     """Find the atomic files of a data set: name -> bytes, and time of the last change."""
-    suffixes = {*_SUFFIXES, *(config["additional_feat_suffix"] or ())}
+    suffixes = tuple(
+        f".{name}" for name in (*ATOMIC_FILES, *(config["additional_feat_suffix"] or ()))
+    )
     found: dict[str, tuple[int, int]] = {}
-    for file in sorted(Path(config["data_path"]).glob(f"{escape(config['dataset'])}.*")):
-        if file.suffix[1:] in suffixes:
-            status = file.stat()
-            found[file.name] = (status.st_size, status.st_mtime_ns)
+    for name, size, time in states_of_files(Path(config["data_path"])):
+        if name.startswith(f"{config['dataset']}.") and name.endswith(suffixes):
+            found[name] = (size, time)
     return found
 
 
 def _changed(dataset: Dataset, config: FullConfig) -> str:
     """Describe the differences between a saved data set and that of a run."""
-    found: list[str] = []
-    for key in _KEYS:
-        there = dataset.config[key]
-        if there != config[key]:
-            found.append(f"{key}: {there} there, {config[key]} here")
-
+    found = [changed_keys(dataset.config.final_config_dict, config.final_config_dict, _KEYS)]
     # RecBole alone notes no files. Without any, the saved data set is all there is.
     then: Mapping[str, tuple[int, int]] | None = dataset.__dict__.get(_STATE)
     now = files_of(config)
@@ -97,4 +90,4 @@ def _changed(dataset: Dataset, config: FullConfig) -> str:
         names = [name for name in sorted({*then, *now}) if then.get(name) != now.get(name)]
         if names:
             found.append(f"{', '.join(names)} changed since")
-    return "; ".join(found)
+    return "; ".join(filter(None, found))

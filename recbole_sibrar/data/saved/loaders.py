@@ -8,7 +8,7 @@ any batch size, negatives and files.
 from __future__ import annotations
 
 import pickle
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from logging import getLogger
 from pathlib import Path
@@ -150,6 +150,20 @@ def write(file: Path, content: object, key: str) -> None:
         raise DataError(f"{key}: cannot write {file}: {error.strerror or error}") from None
 
 
+def tell_anew(key: str, is_asked_for: bool, what: str, file: Path, reason: str) -> None:
+    """Log why a saved file is not read: a warning where the user has named it.
+
+    Args:
+        key: Key of the configuration that can name the file.
+        is_asked_for: True if it does.
+        what: ``loaders are`` or ``data set is``.
+        file: The file.
+        reason: Its difference from what the run makes.
+    """
+    log = getLogger().warning if is_asked_for else getLogger().info
+    log(f"{key}: the {what} made anew, and not read from {file}: {reason}")
+
+
 @contextmanager
 def _without_generators(loaders: tuple[Any, ...]) -> Iterator[list[Any]]:
     """Take the generators out of loaders within a ``with`` block; yields their states."""
@@ -194,8 +208,7 @@ def load(config: FullConfig, dataset: DatasetLike | None = None) -> tuple[Any, .
 
     found, reason = _read(config, file, dataset)
     if found is None:
-        log = getLogger().warning if asked_for else getLogger().info
-        log(f"dataloaders_save_path: the loaders are made anew, and not read from {file}: {reason}")
+        tell_anew("dataloaders_save_path", bool(asked_for), "loaders are", file, reason)
         return None
 
     # saved loaders hold the configuration of the earlier run
@@ -254,7 +267,13 @@ def _changed_data(train: LoaderLike, dataset: DatasetLike | None) -> str:
 
 def _changed(earlier: dict[str, Any], now: dict[str, Any]) -> str:
     """Describe the differences between two configurations in the keys with influence on loaders."""
-    keys = (earlier.keys() | now.keys()).difference(WITHOUT_EFFECT, OF_MODEL)
+    return changed_keys(
+        earlier, now, (earlier.keys() | now.keys()).difference(WITHOUT_EFFECT, OF_MODEL)
+    )
+
+
+def changed_keys(earlier: Mapping[str, Any], now: Mapping[str, Any], keys: Iterable[str]) -> str:
+    """Describe the differences between two configurations in some keys; empty without any."""
     found = []
     for key in sorted(keys):
         there = earlier.get(key)

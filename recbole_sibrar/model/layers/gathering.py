@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -18,8 +19,8 @@ __all__ = [
     "sum_by_row",
 ]
 
-_BLOCK = {"cpu": 8192}
-"""Largest block by device: the copies of a block's vectors then fit the third cache."""
+_BLOCK = 8192
+"""Largest block on a CPU: the copies of a block's vectors then fit the third cache."""
 
 _LARGE_BLOCK = 65536
 """That of other devices, where each block sums the interactions of all entities."""
@@ -36,9 +37,9 @@ def split_evenly(rows: Tensor, most: int = 0) -> tuple[Tensor, ...]:
         >>> [len(block) for block in split_evenly(torch.arange(9), 4)]
         [3, 3, 3]
     """
-    most = most or _BLOCK.get(rows.device.type, _LARGE_BLOCK)
-    n_blocks = -(-len(rows) // most)
-    return torch.split(rows, -(-len(rows) // max(n_blocks, 1)))
+    most = most or (_BLOCK if rows.device.type == "cpu" else _LARGE_BLOCK)
+    n_blocks = max(math.ceil(len(rows) / most), 1)
+    return torch.split(rows, math.ceil(len(rows) / n_blocks))
 
 
 def distinct(values: Tensor, n: int) -> tuple[Tensor, Tensor]:

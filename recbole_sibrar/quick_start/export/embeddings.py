@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from recbole_sibrar.errors import refuse
 from recbole_sibrar.model.concatenation import CollaborativeContentEncoder, ConcatenationEncoder
 from recbole_sibrar.model.encoder import EntityEncoder
+from recbole_sibrar.model.layers.gathering import split_evenly
 from recbole_sibrar.names import MODELS
 from recbole_sibrar.protocols import DatasetLike, ModelLike
 
@@ -22,9 +23,6 @@ __all__ = ["alone", "of_recbole_model"]
 
 _CHECKED_USERS = 20
 """Users whose scores are compared with dot products."""
-
-_BLOCK = 65536
-"""Users or items encoded at a time."""
 
 
 @torch.no_grad()
@@ -42,7 +40,7 @@ def alone(encoder: EntityEncoder, modality: str) -> Tensor:
     ids = torch.arange(1, encoder.n_entities, device=encoder.availability.device)
 
     parts = []
-    for block in torch.split(ids, _BLOCK):
+    for block in split_evenly(ids):
         if isinstance(encoder, CollaborativeContentEncoder):
             # The embedding of the content; its own encode returns the id's for trained entities.
             parts.append(ConcatenationEncoder.encode(encoder, block, column)[0])

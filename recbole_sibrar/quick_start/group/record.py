@@ -14,6 +14,7 @@ from typing import Any
 from recbole.config import Config
 
 from recbole_sibrar.config import NOT_RECORDED, START_PATHS, WITHOUT_EFFECT
+from recbole_sibrar.files import states_of_files
 from recbole_sibrar.plugin.configuration import known_keys
 from recbole_sibrar.trainer.restore import AUTO
 
@@ -78,21 +79,10 @@ def fingerprint(config: Config) -> str:
         if key not in without_effect:
             keys[key] = str(value)
 
-    keys["files"] = str(_states_of_files(Path(config["data_path"])))
+    keys["files"] = str(states_of_files(Path(config["data_path"])))
 
     text = json.dumps(keys, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:12]
-
-
-def _states_of_files(folder: Path) -> list[tuple[str, int, int]]:
-    """Return name, size and time of the last change of the files in a folder."""
-    # Not the content: hashing gigabytes of features would take minutes.
-    states = []
-    for path in sorted(folder.glob("*")):
-        if path.is_file():
-            state = path.stat()
-            states.append((path.name, state.st_size, state.st_mtime_ns))
-    return states
 
 
 def environment() -> dict[str, Any]:
